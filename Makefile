@@ -1,0 +1,34 @@
+# make run   sets everything up and runs the default pipeline
+# make test  sets everything up and runs the checks and the tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test lock clean
+
+run: $(INSTALLED)
+	$(BIN)/compress run pipeline.yaml
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses 2
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Needs uv; writes the newest versions that constraints.txt and pyproject.toml allow.
+lock:
+	uv pip compile pyproject.toml --extra dev --constraint constraints.txt --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
+	  --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
