@@ -1,0 +1,1 @@
+"""The trained EQTransformer that we start from: architecture, layers, published weights."""

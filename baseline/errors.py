@@ -1,0 +1,22 @@
+"""The one kind of error that is the user's to mend."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """What was given cannot be used: a file, a setting, a data set, a model.
+
+    The command line shows it as one paragraph, without a traceback, and exits with 2.
+
+    Args:
+        message: what is wrong and where (file, key, line, record, layer).
+        hint: what would be right, or what to do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()

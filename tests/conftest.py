@@ -1,0 +1,40 @@
+"""What several tests need: the published weights, windows that look real, quiet progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from baseline.errors import InputError
+from compress.data.feeds import random_windows
+from compress.data.synthetic import SyntheticSource
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Path]:
+    """The `.h5` of a published model, by name."""
+    from baseline.published import fetch
+
+    def find(name: str) -> Path:
+        try:
+            return fetch(name)
+        except InputError as error:
+            pytest.skip(f"the published weights cannot be fetched: {error}")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def windows() -> np.ndarray:
+    """64 normalised windows (64, 6000, 3) of synthetic earthquakes and noise."""
+    return random_windows(SyntheticSource(64, seed=11), 64, seed=0)
+
+
+@pytest.fixture
+def progress() -> Progress:
+    """Progress that nobody sees."""
+    return Progress(disable=True)
