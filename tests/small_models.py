@@ -1,0 +1,43 @@
+"""Small Keras models with every kind of layer, which convert in seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baseline.contract import WINDOW_SHAPE
+from baseline.keras import keras
+from baseline.layers import AdditiveSelfAttention
+from compress.students import UNetStudent, build_student
+
+
+def student(seed: int = 0) -> keras.Model:
+    """A student of 4 to 16 channels with statistics as training leaves them."""
+    keras.utils.set_random_seed(seed)
+    return settled(build_student(UNetStudent(channels=(4, 8, 8, 16), kernel=3, dilations=(1, 2))))
+
+
+def recurrent(cell: str, attention: bool = False, seed: int = 0) -> keras.Model:
+    """A strided convolution to 24 steps, an LSTM or GRU, and a way back to 6000 samples."""
+    keras.utils.set_random_seed(seed)
+    layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
+    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.Conv1D(4, 250, strides=250, activation="relu", name="down")(waveform)
+    x = layer(6, return_sequences=True, name="forward")(x)
+    x = keras.layers.Bidirectional(layer(3, return_sequences=True), name="both")(x)
+    if attention:
+        x = AdditiveSelfAttention(5, None, name="attention")(x)
+        x = keras.layers.LayerNormalization(name="layer_norm")(x)
+        x = AdditiveSelfAttention(4, 3, name="local_attention")(x)
+    x = keras.layers.Dense(750, name="up")(x)
+    x = keras.layers.Reshape(WINDOW_SHAPE, name="shape")(x)
+    return settled(keras.Model(waveform, keras.layers.Activation("sigmoid")(x)))
+
+
+def settled(model: keras.Model) -> keras.Model:
+    """Biases and BatchNorm statistics away from their initial zeros and ones."""
+    random = np.random.default_rng(1)
+    for layer in model.layers:
+        layer.set_weights(
+            [w if w.ndim > 1 else w + 0.1 * random.random(w.shape) for w in layer.get_weights()]
+        )
+    return model
