@@ -1,0 +1,1 @@
+"""Writers (TFLite, ONNX), bundles, and runtimes that run any exported model alike."""

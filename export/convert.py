@@ -1,0 +1,127 @@
+"""Conversion in a process of its own, bounded in time and memory.
+
+TensorFlow's converter can take the process along (int8 GRU loops: tensorflow#62281), run for very
+long, or blow a small model up to many times its size; here each becomes an error with a reason.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baseline.errors import InputError
+
+TIME_LIMIT_S = 900.0
+MEMORY_LIMIT_BYTES = 12 * 2**30
+"""Address space, of which TensorFlow alone maps several GB without using them."""
+
+MEMORY_LIMIT_VARIABLE = "EQT_COMPRESS_CONVERTER_MEMORY_LIMIT"
+"""Tells the worker its bound, which it puts on itself before it loads anything."""
+
+SOURCE_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Format(StrEnum):
+    """What a model is exported to; also the ending of the file."""
+
+    TFLITE = "tflite"
+    ONNX = "onnx"
+
+
+class Precision(StrEnum):
+    """How an exported model computes."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+FLOAT32_TOLERANCE = 1e-3
+"""Most that a float32 export may differ in any probability; what rounding makes is far below."""
+
+
+class ConversionError(InputError):
+    """A model cannot be converted: the converter refused, crashed, hung or ran out of memory."""
+
+
+def convert(
+    model: Path,
+    output: Path,
+    format: Format,
+    calibration: NDArray[np.float32] | None = None,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+    worker: str = "export.worker",
+) -> None:
+    """Convert a `.keras` file and write `output`, whole or not at all.
+
+    Args:
+        model: the `.keras` file.
+        output: the file to write.
+        format: TFLite or ONNX.
+        calibration: normalised windows (n, 6000, 3) for full-integer int8, or None for float32.
+        time_limit_s: the converter is killed after this time.
+        memory_limit_bytes: bound on the converter's address space.
+        worker: the module that converts (tests put a misbehaving one in its place).
+
+    Raises:
+        ConversionError: the conversion failed in any way; `output` is then untouched.
+    """
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".convert-") as scratch:
+        result = Path(scratch) / "result"
+        arguments = [str(model.resolve()), format.value, str(result)]
+        if calibration is not None:
+            windows = Path(scratch) / "calibration.npy"
+            np.save(windows, calibration, allow_pickle=False)
+            arguments.append(str(windows))
+        precision = Precision.FLOAT32 if calibration is None else Precision.INT8
+        what = f"{model.name} to {format.value} ({precision.value})"
+        _run(what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes)
+        if not result.is_file() or not result.stat().st_size:
+            raise ConversionError(f"Converting {what}: the converter ended without a result.")
+        result.replace(output)
+
+
+def _run(what: str, command: list[str], time_limit_s: float, memory_limit_bytes: int) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")])
+        ),
+        MEMORY_LIMIT_VARIABLE: str(memory_limit_bytes),
+    }
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=time_limit_s,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConversionError(
+            f"Converting {what}: not finished after {time_limit_s:g} s, so it was stopped."
+        ) from None
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise ConversionError(
+            f"Converting {what}: the converter crashed ({name}).",
+            "TFLite's int8 converter is known to crash on recurrent layers kept as loops; "
+            "replace them first (a distilled student without recurrence), or export float32.",
+        )
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise ConversionError(
+            f"Converting {what}: {lines[-1][:500] if lines else 'the converter failed silently'}"
+        )

@@ -1,0 +1,67 @@
+"""Keras to ONNX."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import tf2onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from baseline.keras import keras, tf
+
+OPSET = 17
+"""The newest operator set that tf2onnx 1.17 tests and that onnxruntime quantizes per channel."""
+
+
+def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> bytes:
+    """The model as an ONNX file for one window at a time.
+
+    Args:
+        model: from (batch, 6000, 3) to (batch, 6000, 3).
+        calibration: normalised windows (n, 6000, 3). Given, weights (per channel) and activations
+            become int8 in QDQ form, calibrated on these windows; recurrent operators, which
+            onnxruntime does not quantize, stay float32. None keeps float32.
+    """
+    shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="waveform")
+    predict = tf.function(
+        lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
+    )
+    converted, _ = tf2onnx.convert.from_function(predict, input_signature=[shape], opset=OPSET)
+    if calibration is None:
+        return converted.SerializeToString()
+    with tempfile.TemporaryDirectory() as folder:
+        plain, prepared, quantized = (Path(folder) / f"{n}.onnx" for n in "abc")
+        onnx.save(converted, plain)
+        quant_pre_process(plain, prepared)
+        quantize_static(
+            prepared,
+            quantized,
+            _Windows(converted.graph.input[0].name, calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        return quantized.read_bytes()
+
+
+class _Windows(CalibrationDataReader):
+    """Hands the calibration windows to onnxruntime one at a time."""
+
+    def __init__(self, input_name: str, windows: NDArray[np.float32]) -> None:
+        self._feeds = ({input_name: window[None]} for window in windows)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._feeds, None)
