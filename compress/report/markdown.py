@@ -1,0 +1,98 @@
+"""`report.md`: what a run did and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compress.report.table import EXPLANATION, interval, markdown_table
+from compress.store import write_text
+
+DETAILS = (
+    ("P precision / recall / F1, 0.5 s", ("p_precision_0.5s", "p_recall_0.5s", "p_f1_0.5s")),
+    ("S precision / recall / F1, 0.5 s", ("s_precision_0.5s", "s_recall_0.5s", "s_f1_0.5s")),
+    ("P precision / recall / F1, 0.1 s", ("p_precision_0.1s", "p_recall_0.1s", "p_f1_0.1s")),
+    ("S precision / recall / F1, 0.1 s", ("s_precision_0.1s", "s_recall_0.1s", "s_f1_0.1s")),
+    (
+        "detection precision / recall / F1",
+        ("detection_precision", "detection_recall", "detection_f1"),
+    ),
+    (
+        "P residual mean / deviation / MAE, s",
+        ("p_residual_mean_s", "p_residual_std_s", "p_residual_mae_s"),
+    ),
+    (
+        "S residual mean / deviation / MAE, s",
+        ("s_residual_mean_s", "s_residual_std_s", "s_residual_mae_s"),
+    ),
+    (
+        "false detections / P / S per hour of noise",
+        ("false_detections_per_hour", "false_p_per_hour", "false_s_per_hour"),
+    ),
+)
+
+
+def write_report(path: Path, results: dict[str, Any]) -> None:
+    """Write the report of a run, whole or not at all."""
+    write_text(path, report(results))
+
+
+def report(results: dict[str, Any]) -> str:
+    """The report of a run's results, in Markdown."""
+    rows = results["models"]
+    parts = [
+        f"# Pipeline {results['name']}: {results['outcome']}",
+        f"Started from {results['baseline']['name']} (SHA-256 `{results['baseline']['sha256']}`); "
+        f"finished {results['finished']} after {results['seconds']:,.0f} s of this run.",
+        markdown_table(rows),
+        EXPLANATION,
+    ]
+    if any(row.get("loops") for row in rows):
+        parts.append(
+            "(loops): the exported graph holds WHILE or Loop operators, which run step by step and "
+            "can be slower than what they replaced."
+        )
+    for row in rows:
+        parts += [f"## {row['label']}", _metrics(row)]
+        if row["latency"]:
+            parts.append(_latency(row["latency"]))
+        if row["parity"]:
+            parts.append(
+                f"Against its Keras graph, over {row['parity']['windows']} windows run in "
+                f"sequence: at most {row['parity']['maximum_difference']:.3g} apart, "
+                f"{row['parity']['rms_difference']:.3g} root mean square."
+            )
+        parts += _gates(row)
+    configuration = yaml.safe_dump(results["pipeline"], sort_keys=False, allow_unicode=True)
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    parts += ["## Configuration", f"```yaml\n{configuration}```", f"Versions: {versions}."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metrics(row: dict[str, Any]) -> str:
+    lines = ["| metric | value (95 % interval) | | |", "|---|---|---|---|"]
+    for heading, names in DETAILS:
+        values = " | ".join(interval(row["metrics"][name]) for name in names)
+        lines.append(f"| {heading} | {values} |")
+    return "\n".join(lines)
+
+
+def _latency(latency: dict[str, float]) -> str:
+    return (
+        f"Latency: {latency['candidate_ms']:.3g} ms against {latency['reference_ms']:.3g} ms of "
+        f"the baseline on this machine, ratio {latency['ratio']:.4f} "
+        f"({latency['lower']:.4f} to {latency['upper']:.4f}) over {latency['pairs']} rounds; the "
+        f"baseline against itself in the same rounds: {latency['floor']:.4f} "
+        f"({latency['floor_lower']:.4f} to {latency['floor_upper']:.4f})."
+    )
+
+
+def _gates(row: dict[str, Any]) -> list[str]:
+    return [
+        "\n".join(
+            f"- **{verdict['outcome']}**: {verdict['rule']}. {verdict['reason']}"
+            for verdict in row["verdicts"]
+        )
+    ] * bool(row["verdicts"])

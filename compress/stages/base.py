@@ -1,0 +1,90 @@
+"""What every stage is: a validated configuration with an `apply`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.progress import Progress
+
+from compress.data.records import Source
+from compress.gates import Gates
+
+if TYPE_CHECKING:
+    from baseline.keras import keras
+
+
+class Phase(IntEnum):
+    """When in a pipeline a stage may stand: phases never go back."""
+
+    STRUCTURE = 1
+    """Changes what the graph is made of."""
+    DISTILLATION = 2
+    """Teaches a student: structure before it would be thrown away after it."""
+    PRECISION = 3
+    """Fixes the numbers' precision: last, since nothing can be trained after it."""
+
+
+@dataclass(frozen=True)
+class StageModel:
+    """A model between stages.
+
+    Attributes:
+        keras: the float32 graph, from which later stages and exports start.
+        quantized: the int8 TFLite file that is deployed in its place, once there is one.
+    """
+
+    keras: keras.Model
+    quantized: Path | None = None
+
+    def with_keras(self, model: keras.Model) -> StageModel:
+        """The same with another graph, float32 again."""
+        return replace(self, keras=model, quantized=None)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may use beside the model.
+
+    Attributes:
+        baseline: the model the pipeline started from.
+        train: records to train on.
+        calibration: records to calibrate on.
+        seed: of everything random in the stage.
+        scratch: a folder that lasts until the stage is finished, over interruptions: checkpoints.
+        products: a folder for what the stage leaves beside its model (logs, files it deploys).
+        progress: shows how far the stage is.
+    """
+
+    baseline: keras.Model
+    train: Source
+    calibration: Source
+    seed: int
+    scratch: Path
+    products: Path
+    progress: Progress
+
+
+class Stage(BaseModel, ABC):
+    """One step of a pipeline. Subclasses add a `kind` literal and described, bounded fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phase: ClassVar[Phase]
+
+    kind: str
+    gates: Gates = Field(
+        default=Gates(), description="Rules for this stage, beside those of the whole pipeline."
+    )
+
+    @abstractmethod
+    def apply(self, model: StageModel, context: Context) -> StageModel:
+        """The model after this stage. Stages do not evaluate: the pipeline does, after each.
+
+        Raises:
+            InputError: the stage cannot be applied to this model or with these data.
+        """

@@ -1,0 +1,155 @@
+"""The artifact store: one folder per finished stage, found again by what went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "numpy",
+    "tensorflow",
+    "tf-keras",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "ai-edge-litert",
+)
+"""Packages whose version may change what a stage makes or what is measured of it."""
+
+CODE = ("baseline", "compress", "export")
+
+KERAS_FILE = "model.keras"
+TFLITE_FILE = "model.tflite"
+MANIFEST_FILE = "manifest.json"
+EVALUATION_FILE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished stage on disk.
+
+    Attributes:
+        folder: holds `model.keras`, `model.tflite`, `manifest.json` and, once measured,
+            `evaluation.json`.
+        key: hash of everything that went into the model.
+    """
+
+    folder: Path
+    key: str
+
+    @property
+    def keras(self) -> Path:
+        """The float32 graph."""
+        return self.folder / KERAS_FILE
+
+    @property
+    def tflite(self) -> Path:
+        """What is deployed and measured."""
+        return self.folder / TFLITE_FILE
+
+    def evaluation(self, key: str) -> dict[str, Any] | None:
+        """What was measured of it under this evaluation key, or None."""
+        path = self.folder / EVALUATION_FILE
+        if not path.is_file():
+            return None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return stored["result"] if stored["key"] == key else None
+
+    def keep_evaluation(self, key: str, result: dict[str, Any]) -> None:
+        """Store what was measured of it."""
+        write_json(self.folder / EVALUATION_FILE, {"key": key, "result": result})
+
+
+class Store:
+    """The finished stages of one run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, label: str, key: str) -> Artifact | None:
+        """The finished stage with this label and key, if there is one."""
+        artifact = self.get(label, key)
+        return artifact if (artifact.folder / MANIFEST_FILE).is_file() else None
+
+    def get(self, label: str, key: str) -> Artifact:
+        """The stage with this label and key, known to be finished."""
+        return Artifact(self._folder / f"{label}-{key[:12]}", key)
+
+    @contextmanager
+    def unfinished(self, label: str, key: str, manifest: dict[str, Any]) -> Iterator[Path]:
+        """A folder to make a stage in, which becomes an artifact when the block ends well.
+
+        If the block fails or the process dies, the folder stays and is handed out again to whoever
+        makes the same stage, with its checkpoints; it is never taken for a finished one. The
+        subfolder `scratch` is removed in the end.
+        """
+        final = self.get(label, key).folder
+        folder = final.with_name(final.name + ".partial")
+        (folder / "scratch").mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder / "scratch")
+        write_json(folder / MANIFEST_FILE, manifest)
+        if final.exists():  # without a manifest: not by this program
+            shutil.rmtree(final)
+        folder.rename(final)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def content_key(*parts: Any) -> str:
+    """A SHA-256 over values that JSON can hold, in a canonical form."""
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of this program and of the packages that matter to a result."""
+    return {package: version(package) for package in ("eqt-compress", *PACKAGES)}
+
+
+@cache
+def code_hash() -> str:
+    """A hash of this program's source, so that changed code never passes for unchanged."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for package in CODE:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
