@@ -121,7 +121,8 @@ def test_every_stage_is_a_row_with_its_numbers(results):
     assert baseline["parity"]["maximum_difference"] < 1e-4
     assert baseline["metrics"]["p_recall_0.5s"]["point"] > 0.8
     assert distilled["cost"]["multiply_adds"] < 0.1 * baseline["cost"]["multiply_adds"]
-    assert quantized["cost"]["bytes"] < distilled["cost"]["bytes"]
+    assert (distilled["precision"], quantized["precision"]) == ("float32", "int8")
+    assert quantized["parity"]["rms_difference"] > 10 * distilled["parity"]["rms_difference"]
     assert distilled["latency"]["ratio"] < 0.5
     assert tflite["counts"] == quantized["counts"]
     assert onnx["counts"] == distilled["counts"], "float32 exports should pick the same"

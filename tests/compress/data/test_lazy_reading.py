@@ -1,0 +1,52 @@
+"""Memory does not grow with the size of a data set."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+
+RECORDS = 60_000
+READ = 4_000
+
+PROGRAM = f"""
+import resource, sys
+from pathlib import Path
+from compress.data.seisbench import SeisBenchSource
+
+def resident_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+source = SeisBenchSource(Path(sys.argv[1]))
+source[0]
+before = resident_mb()
+for index in range(0, len(source), len(source) // {READ}):
+    assert source[index].waveform.shape == (6000, 3)
+print(before, resident_mb() - before)
+"""
+
+
+def test_records_are_read_one_at_a_time(tmp_path):
+    """4.3 GB of samples, of which the file stores only what was written."""
+    with h5py.File(tmp_path / "waveforms.hdf5", "w") as file:
+        file["data_format/dimension_order"] = "NCW"
+        file["data_format/component_order"] = "ZNE"
+        bucket = file.create_dataset(
+            "data/bucket0", (RECORDS, 3, 6000), np.float32, chunks=(1, 3, 6000), fillvalue=0
+        )
+        bucket[0] = np.random.default_rng(0).normal(size=(3, 6000))
+        assert bucket.nbytes > 4e9
+    pd.DataFrame(
+        {
+            "trace_name": [f"bucket0${i},:3,:6000" for i in range(RECORDS)],
+            "trace_sampling_rate_hz": 100.0,
+            "trace_category": "noise",
+        }
+    ).to_csv(tmp_path / "metadata.csv", index=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    before, growth = map(float, done.stdout.split())
+    assert before < 600
+    assert growth < 60  # the records read are 288 MB
