@@ -9,7 +9,7 @@ from pathlib import Path
 
 from baseline.errors import InputError
 from compress.data.folder import MINIMUM_SAMPLING_RATE_HZ, Pair, PairedSource
-from compress.data.hdf5 import open_waveforms, read_scalar
+from compress.data.hdf5 import content_identity, open_waveforms, read_scalar
 from compress.data.metadata import Columns
 from compress.data.records import Category
 
@@ -31,11 +31,16 @@ _COLUMNS = Columns(
 )
 
 
+IDENTITY_DIGITS = 12
+"""Of the hash in a record's name."""
+
+
 class SeisBenchSource(PairedSource):
     """The records of a data set in SeisBench's format.
 
-    A record is named `<folder>:<trace_name>`; in a data set of several chunks
-    `<folder>:<chunk>/<trace_name>`, since SeisBench numbers its buckets anew in every chunk. What
+    A record is named `<identity><chunk>:<trace_name>`, with the first digits of the hash of the
+    file with its waveforms: trace names are not unique over data sets, nor over the chunks of one,
+    and the folder's place says nothing on another machine. What
     a row says of its sampling rate (`trace_sampling_rate_hz`, else `trace_dt_s`) and its
     components (`trace_component_order`) comes before what `data_format` in the HDF5 file says.
 
@@ -131,7 +136,7 @@ def _pair(folder: Path, chunk: str) -> Pair:
     return Pair(
         csv=folder / f"metadata{chunk}.csv",
         hdf5=hdf5,
-        prefix=f"{folder.resolve()}:{chunk}/" if chunk else f"{folder.resolve()}:",
+        prefix=f"{content_identity(hdf5)[:IDENTITY_DIGITS]}{chunk}:",
         dimension_order=dimension_order,
         component_order="" if components is None else str(components),
         sampling_rate_hz=sampling_rate_hz,

@@ -23,6 +23,10 @@ _COLUMNS = Columns(
 )
 
 
+PREFIX = "stead:"
+"""Of the records' names: STEAD's trace names are unique over all its chunks and copies."""
+
+
 class SteadSource(PairedSource):
     """The records of STEAD, or of another set in its format.
 
@@ -93,7 +97,7 @@ def _pair(csv: Path, hdf5: Path) -> Pair:
     return Pair(
         csv=csv,
         hdf5=hdf5,
-        prefix=f"{hdf5.parent.resolve()}:",
+        prefix=PREFIX,
         dimension_order="WC",
         component_order="ENZ",
         sampling_rate_hz=SAMPLING_RATE_HZ,
