@@ -39,10 +39,24 @@ def test_every_timed_call_follows_one_of_its_own_and_no_place_is_favoured() -> N
 
     compare(lambda: calls.append("c"), lambda: calls.append("r"), pairs=12, warmup=0)
 
-    assert len(calls) == 12 * 6
+    assert len(calls) == 12 * 8
     assert calls[0::2] == calls[1::2]
-    rounds = np.array(calls[1::2]).reshape(12, 3)
-    assert ((rounds == "c").sum(axis=0) == 4).all()
+    rounds = np.array(calls[1::2]).reshape(12, 4)
+    assert ((rounds == "c").sum(axis=0) == 6).all()
+    assert ((rounds == "c").sum(axis=1) == 2).all()
+
+
+def test_copies_take_the_second_place_of_every_round() -> None:
+    calls: list[str] = []
+    names = ("c", "r", "C", "R")
+    candidate, reference, *copies = ((lambda name=name: calls.append(name)) for name in names)
+
+    compare(candidate, reference, copies=(copies[0], copies[1]), pairs=12, warmup=0)
+
+    for timed in np.array(calls[1::2]).reshape(12, 4).tolist():
+        assert sorted(timed) == ["C", "R", "c", "r"]
+        assert timed.index("c") < timed.index("C")
+        assert timed.index("r") < timed.index("R")
 
 
 def test_calls_before_the_first_round_are_the_warmup() -> None:
@@ -50,8 +64,22 @@ def test_calls_before_the_first_round_are_the_warmup() -> None:
 
     compare(lambda: calls.append("c"), lambda: calls.append("r"), pairs=6, warmup=4)
 
-    assert calls.count("c") == 4 + 6 * 2
+    assert calls.count("c") == 4 + 6 * 4
     assert calls.count("r") == 4 + 6 * 4
+
+
+def test_an_interruption_in_every_round_does_not_move_the_ratio() -> None:
+    calls = 0
+
+    def interrupted() -> None:
+        nonlocal calls
+        calls += 1
+        # Of the four calls in a round two are timed; the last of them takes ten times as long.
+        time.sleep(0.01 if calls % 4 == 0 else 0.001)
+
+    result = compare(interrupted, lambda: time.sleep(0.001), pairs=12, warmup=0)
+
+    assert 0.7 < result.ratio < 1.5
 
 
 def test_time_is_bounded_and_every_order_still_occurs() -> None:

@@ -1,0 +1,30 @@
+"""A declared number of threads, for every runtime alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from export.runtimes import Runner, load_runner
+
+_OWN_THREADS = (".tflite", ".onnx")
+"""Files whose runtime takes its number of threads when the model is loaded."""
+
+
+def load_with_threads(path: Path, threads: int) -> Runner:
+    """A runner of a model's file that computes with `threads` threads, whatever its runtime.
+
+    TFLite and ONNX Runtime are told model by model. TensorFlow has one pool per process, whose size
+    has to be set before it computes anything: call this before whatever else needs TensorFlow, and
+    with the same number each time. It then runs one operation at a time (inter-op 1), on `threads`
+    threads (intra-op).
+
+    Raises:
+        InputError: no such file, unknown ending, or the file cannot be run.
+        RuntimeError: TensorFlow has started with another number of threads.
+    """
+    if path.suffix not in _OWN_THREADS:
+        from baseline.keras import tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return load_runner(path, threads)
