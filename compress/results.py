@@ -36,13 +36,13 @@ def from_document(document: dict[str, Any]) -> Measured:
 
 def metrics_document(counts: Counts) -> dict[str, Any]:
     """Every metric with its 95 % interval; null where it cannot be measured."""
-    return {name: _interval(interval) for name, interval in intervals(counts).items()}
+    return {name: interval_document(interval) for name, interval in intervals(counts).items()}
 
 
 def differences_document(candidate: Counts, reference: Counts) -> dict[str, Any]:
     """Candidate minus reference for every metric, paired, with 95 % intervals."""
     paired = paired_differences(candidate, reference)
-    return {name: _interval(interval) for name, interval in paired.items()}
+    return {name: interval_document(interval) for name, interval in paired.items()}
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
     return document
 
 
-def _interval(interval: Interval) -> dict[str, float | None]:
+def interval_document(interval: Interval) -> dict[str, float | None]:
+    """An interval, with null where a number could not be measured."""
     return {name: _finite(value) for name, value in asdict(interval).items()}
 
 

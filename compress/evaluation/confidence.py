@@ -62,7 +62,7 @@ def intervals(
     """
     points = metrics_of_sums(counts.values.sum(axis=0))
     draws = metrics_of_sums(_resampled_sums(counts.values, resamples, seed))
-    return {name: _percentile(points[name], draws[name], confidence) for name in points}
+    return {name: percentile_interval(points[name], draws[name], confidence) for name in points}
 
 
 def paired_differences(
@@ -96,7 +96,7 @@ def paired_differences(
 
     points = difference(both.sum(axis=0))
     draws = difference(_resampled_sums(both, resamples, seed))
-    return {name: _percentile(points[name], draws[name], confidence) for name in points}
+    return {name: percentile_interval(points[name], draws[name], confidence) for name in points}
 
 
 def _require_same_records(candidate: Counts, reference: Counts) -> None:
@@ -129,9 +129,21 @@ def _resampled_sums(values: NDArray[np.float64], resamples: int, seed: int) -> N
     return sums
 
 
-def _percentile(
-    point: NDArray[np.float64], draws: NDArray[np.float64], confidence: float
+def percentile_interval(
+    point: float | NDArray[np.float64], draws: NDArray[np.float64], confidence: float
 ) -> Interval:
+    """The percentile interval of a statistic from its value in each draw.
+
+    Draws in which it could not be computed (NaN) are left out.
+
+    Args:
+        point: its value on all records; NaN makes the interval NaN throughout.
+        draws: its values, shape (draws,).
+        confidence: share of the draws inside, between 0 and 1.
+
+    Raises:
+        ValueError: the confidence is out of range.
+    """
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence lies between 0 and 1, not at {confidence}")
     draws = draws[~np.isnan(draws)]

@@ -41,7 +41,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.signal import find_peaks
 
 from baseline.errors import InputError
 from compress.data.records import SAMPLING_RATE_HZ
@@ -198,6 +197,8 @@ def _detections(
 
 def _peaks(probability: NDArray[np.floating], threshold: float) -> NDArray[np.intp]:
     """Samples of the local maxima that reach `threshold`, in order of time."""
+    from scipy.signal import find_peaks  # a second to import, which gates on stored counts spare
+
     maxima = find_peaks(probability)[0]
     return maxima[probability[maxima] >= threshold]
 

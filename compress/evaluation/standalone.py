@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from dataclasses import asdict
@@ -11,17 +12,29 @@ from typing import Any
 
 from rich.progress import Progress
 
-from compress.data.records import Source
+from compress.accuracy_results import (
+    agreement_document,
+    curves_document,
+    residuals_document,
+    strata_document,
+    tasks_document,
+    whole_second_document,
+)
+from compress.data.records import SAMPLING_RATE_HZ, Source
 from compress.data.sources import open_folder
 from compress.data.synthetic import SyntheticSource
-from compress.evaluation.latency import compare
+from compress.evaluation.agreement import agree
+from compress.evaluation.latency import compare_files
 from compress.evaluation.picker import Thresholds
-from compress.evaluation.protocol import Protocol, evaluate, labelled, labelled_windows
+from compress.evaluation.protocol import Protocol, labelled, labelled_windows
+from compress.evaluation.seisbench_tasks import run_tasks
+from compress.evaluation.strata import strata, whole_second_bias
+from compress.evaluation.tuning import refuse_tuning_data
+from compress.evaluation.window_scores import score_windows
 from compress.gates import Measured
 from compress.models import NamedModel, cost_of, open_model
 from compress.results import differences_document, metrics_document, to_document
 from compress.store import versions
-from export.runtimes import Runner
 
 SYNTHETIC_RECORDS = 800
 SYNTHETIC_SEED = 3
@@ -37,6 +50,7 @@ def evaluate_models(
     placements: int,
     seed: int,
     thresholds: dict[str, float],
+    tasks: bool,
     progress: Progress,
 ) -> dict[str, Any]:
     """Measure `model` and, where it is given, `against`, on the same windows.
@@ -49,14 +63,15 @@ def evaluate_models(
         placements: windows per record.
         seed: of the places.
         thresholds: replace those of the model (its bundle's, or EQTransformer's).
+        tasks: also score them in SeisBench's three tasks.
         progress: where progress is shown.
 
     Returns:
-        A JSON document: per model cost, counts, metrics with intervals; between them paired
-        differences and the latency ratio.
+        A JSON document: per model cost, counts, metrics with intervals, curves, strata, residuals
+        and the whole-second bias; between them paired differences and the latency ratio.
 
     Raises:
-        InputError: a model or the data cannot be used.
+        InputError: a model or the data cannot be used, or a bundle's thresholds were tuned on them.
     """
     source: Source = (
         open_folder(data, split) if data else SyntheticSource(SYNTHETIC_RECORDS, SYNTHETIC_SEED)
@@ -75,30 +90,88 @@ def evaluate_models(
         "versions": versions(),
         "models": [],
     }
-    measured: list[tuple[Runner, Measured]] = []
+    measured: list[tuple[Path, Measured]] = []
     for name in filter(None, (model, against)):
         found, runner = open_model(name)
+        if len(thresholds) < len(Thresholds.model_fields):
+            refuse_tuning_data(name, source)
         protocol = Protocol(
             placements=placements, seed=seed, thresholds=_thresholds(found, thresholds)
         )
-        counts = evaluate(runner, source, protocol, progress, f"evaluate {Path(name).name}")
+        label = Path(name).name
+        scores = score_windows(runner, source, protocol, progress, f"evaluate {label}")
+        counts = scores.counts()
+        bias = whole_second_bias(runner, source, seed, progress, f"move {label}")
         result = Measured(counts, cost_of(found, runner).to_dict())
-        measured.append((runner, result))
+        measured.append((found.path, result))
         document["models"].append(
             {
                 "name": name,
                 "thresholds": protocol.thresholds.model_dump(),
                 **to_document(result),
                 "metrics": metrics_document(counts),
+                "curves": curves_document(scores.scored),
+                "strata": strata_document(strata(scores, source)),
+                "residuals": residuals_document(scores),
+                "whole_second_bias": whole_second_document(bias),
             }
         )
+        if tasks:
+            results = run_tasks(runner, source, seed, progress, f"tasks {label}")
+            document["models"][-1]["seisbench_tasks"] = tasks_document(results)
     if len(measured) == 2:
         (candidate, ours), (reference, theirs) = measured
         window = next(labelled_windows(source, protocol)).waveforms[:1]
-        ratio = compare(lambda: candidate(window), lambda: reference(window), seconds=20.0)
+        ratio = compare_files(candidate, reference, window, seconds=20.0)
         document["models"][0]["latency"] = asdict(ratio)
         document["differences"] = differences_document(ours.counts, theirs.counts)
     return document
+
+
+def compare_models(
+    candidate: str, reference: str, *, data: Path, split: str | None, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """How far two models agree on records, labelled or not.
+
+    Args:
+        candidate: as `compress.models.find` takes it.
+        reference: likewise; its picks stand for the truth.
+        data: folder of records.
+        split: take only this split.
+        seed: of the windows' places.
+        progress: where progress is shown.
+
+    Returns:
+        A JSON document: agreement with intervals, and counts by record.
+
+    Raises:
+        InputError: a model or the data cannot be used.
+    """
+    source = open_folder(data, split)
+    ours, our_runner = open_model(candidate)
+    theirs, their_runner = open_model(reference)
+    our_thresholds, their_thresholds = _thresholds(ours, {}), _thresholds(theirs, {})
+    agreement = agree(
+        our_runner, their_runner, source, our_thresholds, their_thresholds, seed, progress
+    )
+    return {
+        "format": 1,
+        "command": shlex.join(["compress", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "folder": data.name,
+            "split": split,
+            "records": len(source),
+            "hours": float(agreement.samples.sum() / SAMPLING_RATE_HZ / 3600.0),
+            "fingerprint": source.fingerprint(),
+        },
+        "protocol": {"seed": seed},
+        "versions": versions(),
+        "candidate": {"name": candidate, "thresholds": our_thresholds.model_dump()},
+        "reference": {"name": reference, "thresholds": their_thresholds.model_dump()},
+        "agreement": agreement_document(agreement),
+        "counts": json.loads(agreement.counts.to_json()),
+    }
 
 
 def _thresholds(model: NamedModel, chosen: dict[str, float]) -> Thresholds:

@@ -15,6 +15,7 @@ from baseline.errors import InputError
 from compress.evaluation.metrics import (
     COLUMNS,
     METRICS,
+    TOLERANCES_S,
     Counts,
     Truths,
     count,
@@ -65,8 +66,8 @@ def test_a_right_answer() -> None:
     found = score(window((1000, 2000, 1000, 1500)), p=1005, s=1500)
 
     assert found == {
-        **{f"p_{what}_{t}": 1.0 for what in ("tp", "highest_peak_hits") for t in ("0.5s", "0.1s")},
-        **{f"s_{what}_{t}": 1.0 for what in ("tp", "highest_peak_hits") for t in ("0.5s", "0.1s")},
+        **{f"p_{what}_{t}": 1.0 for what in ("tp", "highest_peak_hits") for t in TOLERANCES_S},
+        **{f"s_{what}_{t}": 1.0 for what in ("tp", "highest_peak_hits") for t in TOLERANCES_S},
         "p_residual_count": 1.0,
         "p_residual_sum": -0.05,
         "p_residual_sum_squares": pytest.approx(0.0025),
@@ -77,13 +78,24 @@ def test_a_right_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "half_second", "tenth"),
-    [(0, 1, 1), (10, 1, 1), (-10, 1, 1), (11, 1, 0), (50, 1, 0), (-50, 1, 0), (51, 0, 0)],
+    ("off", "half_second", "fifth", "tenth"),
+    [
+        (0, 1, 1, 1),
+        (10, 1, 1, 1),
+        (-10, 1, 1, 1),
+        (11, 1, 1, 0),
+        (20, 1, 1, 0),
+        (-20, 1, 1, 0),
+        (21, 1, 0, 0),
+        (50, 1, 0, 0),
+        (-50, 1, 0, 0),
+        (51, 0, 0, 0),
+    ],
 )
-def test_tolerances_are_inclusive(off: int, half_second: int, tenth: int) -> None:
+def test_tolerances_are_inclusive(off: int, half_second: int, fifth: int, tenth: int) -> None:
     found = score(window((1000, 2000, 1200 + off, None)), p=1200)
 
-    for tolerance, hit in (("0.5s", half_second), ("0.1s", tenth)):
+    for tolerance, hit in (("0.5s", half_second), ("0.2s", fifth), ("0.1s", tenth)):
         assert found.get(f"p_tp_{tolerance}", 0) == hit
         assert found.get(f"p_highest_peak_hits_{tolerance}", 0) == hit
         assert found.get(f"p_fp_{tolerance}", 0) == 1 - hit
@@ -94,7 +106,7 @@ def test_tolerances_are_inclusive(off: int, half_second: int, tenth: int) -> Non
 def test_a_miss_is_a_false_negative() -> None:
     found = score(window(), p=1000, s=1500)
 
-    missed = {f"{phase}_fn_{t}": 1.0 for phase in "ps" for t in ("0.5s", "0.1s")}
+    missed = {f"{phase}_fn_{t}": 1.0 for phase in "ps" for t in TOLERANCES_S}
     assert found == {**missed, "detection_fn": 1.0}
 
 
@@ -168,7 +180,7 @@ def test_everything_in_noise_is_false() -> None:
         "noise_p_picks": 1.0,
         "noise_s_picks": 1.0,
         "detection_fp": 2.0,
-        **{f"{phase}_fp_{t}": 1.0 for phase in "ps" for t in ("0.5s", "0.1s")},
+        **{f"{phase}_fp_{t}": 1.0 for phase in "ps" for t in TOLERANCES_S},
     }
 
 

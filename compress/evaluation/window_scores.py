@@ -1,0 +1,90 @@
+"""One pass of a model over the windows of a protocol, and all that later questions need of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from compress.data.records import SAMPLING_RATE_HZ, Source
+from compress.evaluation.curves import OUTPUTS, Output, Scored, join, score
+from compress.evaluation.metrics import COLUMNS, Counts, Truths, count
+from compress.evaluation.picker import highest_peaks
+from compress.evaluation.protocol import Protocol, labelled, labelled_windows
+from export.runtimes import Runner
+
+
+@dataclass(frozen=True, eq=False)
+class WindowScores:
+    """What a model did in n windows.
+
+    Attributes:
+        record_names: the records that `truths.records` points into.
+        truths: what is known of the windows.
+        rows: counts of each window, float64, shape (n, len(COLUMNS)).
+        residuals_s: highest peak minus onset in seconds, by phase, shape (n,); NaN without label.
+        scored: candidates for a sweep of the thresholds, by output.
+    """
+
+    record_names: tuple[str, ...]
+    truths: Truths
+    rows: NDArray[np.float64]
+    residuals_s: dict[str, NDArray[np.float64]]
+    scored: dict[Output, Scored]
+
+    def counts(self, where: NDArray[np.bool_] | None = None) -> Counts:
+        """Counts by record, of all windows or of those that `where`, shape (n,), marks.
+
+        Counts of some windows hold only the records that these come from, so that an interval
+        rests on the right number of them.
+        """
+        if where is None:
+            values = np.zeros((len(self.record_names), len(COLUMNS)))
+            np.add.at(values, self.truths.records, self.rows)
+            return Counts(self.record_names, values)
+        records, positions = np.unique(self.truths.records[where], return_inverse=True)
+        values = np.zeros((len(records), len(COLUMNS)))
+        np.add.at(values, positions, self.rows[where])
+        return Counts(tuple(self.record_names[i] for i in records), values)
+
+
+def score_windows(
+    runner: Runner, source: Source, protocol: Protocol, progress: Progress, what: str = "evaluate"
+) -> WindowScores:
+    """Run a model over every window of the protocol.
+
+    Its `counts()` are those of `compress.evaluation.protocol.evaluate`.
+
+    Raises:
+        InputError: no record is labelled, a record cannot be read, or an output is not finite.
+    """
+    names = source.names()
+    record_names = tuple(names[index] for index in labelled(source))
+    truths: list[Truths] = []
+    rows: list[NDArray[np.float64]] = []
+    residuals: dict[str, list[NDArray[np.float64]]] = {"p": [], "s": []}
+    scored: dict[Output, list[Scored]] = {output: [] for output in OUTPUTS}
+    task = progress.add_task(what, total=len(record_names))
+    for windows in labelled_windows(source, protocol):
+        batch = windows.truths
+        predictions = runner(windows.waveforms)
+        # Every window is a record of its own here, so that windows can be grouped in any way.
+        alone = Truths(batch.p_samples, batch.s_samples, batch.noise, np.arange(len(batch)))
+        names_of_windows = [str(index) for index in range(len(batch))]
+        rows.append(count(predictions, alone, names_of_windows, protocol.thresholds).values)
+        highest = highest_peaks(predictions)
+        residuals["p"].append((highest.p_sample - batch.p_samples) / SAMPLING_RATE_HZ)
+        residuals["s"].append((highest.s_sample - batch.s_samples) / SAMPLING_RATE_HZ)
+        for output, candidates in score(predictions, batch, len(record_names)).items():
+            scored[output].append(candidates)
+        truths.append(batch)
+        progress.update(task, completed=int(batch.records.max()) + 1)
+    return WindowScores(
+        record_names,
+        Truths(*(np.concatenate([vars(t)[name] for t in truths]) for name in vars(truths[0]))),
+        np.concatenate(rows),
+        {phase: np.concatenate(parts) for phase, parts in residuals.items()},
+        {output: join(parts) for output, parts in scored.items()},
+    )
