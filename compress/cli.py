@@ -1,4 +1,4 @@
-"""The command line: `compress run`, `evaluate`, `export`, `baseline`, `schema`.
+"""The command line: `compress run`, `evaluate`, `bench`, `gate`, `export`, `baseline`, `schema`.
 
 Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 Exit codes: 0 all gates pass; 1 unexpected error; 2 invalid usage, configuration or input; 3 a gate
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -77,10 +77,14 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would run, and run nothing.")
     ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the verdicts here, as JUnit XML.")
+    ] = None,
 ) -> None:
     """Run a pipeline: every stage, measured and gated, then the exports.
 
-    Finished stages are kept in the output folder and not run again.
+    Finished stages are kept in the output folder and not run again. Where GITHUB_STEP_SUMMARY names
+    a file, a summary is appended to it.
     """
     from compress.config import load_pipeline
 
@@ -91,18 +95,32 @@ def run(
         return
 
     from compress.pipeline import run as run_pipeline
+    from compress.report.junit import write_junit
+    from compress.report.summary import publish, run_summary
     from compress.report.table import cells, outcome, terminal_table
 
     def show(row: dict[str, Any]) -> None:
         console.print(f"[bold]{row['label']}[/]: {', '.join(cells(row)[1:6])}; {outcome(row)}")
 
+    _require_folder("--junit", junit)
     with _progress() as progress:
         result = run_pipeline(declared, folder, progress, show)
+    if junit:
+        write_junit(
+            junit,
+            f"compress run {declared.name}",
+            result.results["models"],
+            inconclusive=declared.inconclusive,
+            date=result.results["finished"],
+        )
+    publish(run_summary(result.results))
     console.print(terminal_table(result.results["models"]))
     for row in result.results["models"]:
         for verdict in row["verdicts"]:
             if verdict["outcome"] != "pass":
                 console.print(f"{row['label']}: {verdict['outcome']}: {verdict['reason']}")
+        if row["skipped"]:
+            console.print(f"{row['label']} was skipped: the run went on without it.")
     exports = result.folder / "exports"
     console.print(
         f"Report: {result.folder / 'report.md'}"
@@ -116,20 +134,22 @@ def run(
 def _show_plan(pipeline: Any, folder: Path) -> None:
     from rich.table import Table
 
-    from compress.pipeline import open_data, resolve_baseline, stage_keys
+    from compress.pipeline import RULES, open_data, resolve_baseline, stage_keys
     from compress.store import Store
 
     data = open_data(pipeline)
     _, baseline_hash = resolve_baseline(pipeline, folder)
     store = Store(pipeline.output / "stages") if pipeline.output.exists() else None
     table = Table("step", "settings", "state")
-    settings = ["", *(s.model_dump_json(exclude={"gates", "kind"}) for s in pipeline.stages)]
+    settings = ["", *(s.model_dump_json(exclude=RULES | {"kind"}) for s in pipeline.stages)]
     for (label, key), text in zip(stage_keys(pipeline, baseline_hash, data), settings, strict=True):
         done = store is not None and store.find(label, key) is not None
         table.add_row(label, text, "finished" if done else "to be run")
     for export in pipeline.export:
         table.add_row(f"export {export.format.value} {export.precision.value}", "", "to be run")
     console.print(table)
+    if any(stage.on_fail == "skip" for stage in pipeline.stages):
+        console.print("This is the plan if no stage is skipped.")
     sizes = {name: f"{len(source):,}" for name, source in vars(data).items()}
     console.print(f"Records: {', '.join(f'{name} {size}' for name, size in sizes.items())}.")
 
@@ -173,6 +193,12 @@ def evaluate(
     ] = None,
     p: Annotated[float | None, typer.Option(min=0, max=1, help="P threshold.")] = None,
     s: Annotated[float | None, typer.Option(min=0, max=1, help="S threshold.")] = None,
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="Also score the three tasks of SeisBench's comparison.")
+    ] = False,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the figures here, as PNG.")
+    ] = None,
 ) -> None:
     """Measure a model's accuracy and cost on labelled records.
 
@@ -183,6 +209,9 @@ def evaluate(
     from compress.report.standalone import show_evaluation
     from compress.store import write_json
 
+    _require_folder("--json", json_file)
+    if plots and plots.exists() and not plots.is_dir():
+        raise InputError(f"--plots {plots}: is no folder.", "The figures are several files.")
     chosen = {"detection": detection, "p": p, "s": s}
     with _progress() as progress:
         document = evaluate_models(
@@ -193,11 +222,210 @@ def evaluate(
             placements=placements,
             seed=seed,
             thresholds={name: value for name, value in chosen.items() if value is not None},
+            tasks=tasks,
             progress=progress,
         )
     if json_file:
         write_json(json_file, document)
+    if plots:
+        from compress.report.plots import write_plots
+
+        write_plots(document, plots)
     show_evaluation(console, document)
+
+
+@app.command("tune-thresholds")
+def tune_thresholds(
+    model: Annotated[str, typer.Argument(help="What `compress evaluate` takes.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of labelled records; may be given several times.")
+    ],
+    split: Annotated[str, typer.Option(help="The split to tune on; never test.")] = "dev",
+    any_split: Annotated[
+        bool, typer.Option("--any-split", help="Take all records, for data without splits.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep the thresholds in the bundle's metadata.json.")
+    ] = False,
+    placements: Annotated[
+        int, typer.Option(min=1, max=100, help="Windows per record, at random places.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the places.")] = 0,
+) -> None:
+    """Choose the thresholds with the best F1, on development data only."""
+    from compress.evaluation.tuning import tune
+    from compress.report.standalone import show_tuning
+
+    with _progress() as progress:
+        document = tune(
+            model,
+            data,
+            None if any_split else split,
+            placements=placements,
+            seed=seed,
+            write=write,
+            progress=progress,
+        )
+    show_tuning(console, document)
+
+
+@app.command()
+def agree(
+    candidate: Annotated[str, typer.Argument(help="What `compress evaluate` takes.")],
+    reference: Annotated[str, typer.Argument(help="The model whose picks stand for the truth.")],
+    data: Annotated[Path, typer.Option(help="Folder of records, labelled or not.")],
+    split: Annotated[str | None, typer.Option(help="Take only this split of the data.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the windows' places.")] = 0,
+) -> None:
+    """Measure how far two models agree on waveforms that nobody has to have labelled."""
+    from compress.evaluation.standalone import compare_models
+    from compress.report.standalone import show_agreement
+    from compress.store import write_json
+
+    _require_folder("--json", json_file)
+    with _progress() as progress:
+        document = compare_models(
+            candidate, reference, data=data, split=split, seed=seed, progress=progress
+        )
+    if json_file:
+        write_json(json_file, document)
+    show_agreement(console, document)
+
+
+@app.command()
+def bench(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Published names, .h5, .keras, .tflite or .onnx files, bundles, stage folders.",
+        ),
+    ],
+    against: Annotated[
+        str | None, typer.Option(help="The model to time them against; default: the first.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every runtime.")] = 1,
+    batch: Annotated[
+        int,
+        typer.Option(min=1, help="Windows per call; TFLite and ONNX run them one after the other."),
+    ] = 1,
+    pairs: Annotated[int, typer.Option(min=6, help="Rounds per model, at most.")] = 100,
+    seconds: Annotated[float, typer.Option(min=0, help="Time per model, at most.")] = 30.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
+    ] = None,
+) -> None:
+    """Time models against each other, in turn in one process; show memory and start-up.
+
+    A model given alone is timed against itself: what this machine cannot resolve.
+    """
+    from compress.evaluation.bench import bench as measure
+    from compress.report.bench import show_bench
+    from compress.store import write_json
+
+    _require_folder("--json", json_file)
+    document = measure(
+        models,
+        against,
+        threads=threads,
+        batch=batch,
+        pairs=pairs,
+        seconds=seconds,
+        # No progress bar: what it draws from its own thread would be timed along.
+        announce=lambda text: errors.print(_escape(text), highlight=False, soft_wrap=True),
+    )
+    if json_file:
+        write_json(json_file, document)
+    show_bench(console, document)
+
+
+@app.command()
+def gate(
+    candidate: Annotated[
+        str,
+        typer.Argument(
+            help="What was measured of a model: results.json of a run or its folder (its last "
+            "model; #LABEL chooses another), the JSON of `compress evaluate`, a bundle, or an "
+            "accepted reference."
+        ),
+    ],
+    against: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="What it is held against, likewise.")
+    ] = None,
+    accept: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the candidate there as the new reference."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML file with the rules, as under `gates` in a pipeline. Default: F1 of P, S "
+            "and detection at most 0.01 lower, bytes and multiply-adds at most 1.02 times.",
+        ),
+    ] = None,
+    inconclusive: Annotated[
+        str, typer.Option(help="What a rule that cannot be decided means: fail or warn.")
+    ] = "fail",
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the verdicts here, as JUnit XML.")
+    ] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a summary here, in Markdown.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything here.")
+    ] = None,
+) -> None:
+    """Hold one stored measurement against another: exit code 0, or 3 where a rule is not kept.
+
+    Runs no model and takes about a second. Where GITHUB_STEP_SUMMARY names a file, the summary is
+    appended to it. With --accept, nothing is compared: the candidate becomes the reference.
+    """
+    from compress import gating
+    from compress.report.junit import write_junit
+    from compress.report.summary import gate_summary, publish
+    from compress.store import write_json
+
+    if (against is None) == (accept is None):
+        raise InputError("Give either --against REFERENCE or --accept FILE.")
+    if accept:
+        stored = gating.accept(candidate, accept)
+        console.print(
+            f"The reference is now {_escape(stored.name)}: {_escape(str(accept))}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    assert against is not None
+    if inconclusive not in ("fail", "warn"):
+        raise InputError(f"--inconclusive {inconclusive}: not known.", "Known: fail, warn.")
+    undecided: Literal["fail", "warn"] = "warn" if inconclusive == "warn" else "fail"
+    for option, path in (("--junit", junit), ("--summary", summary), ("--json", json_file)):
+        _require_folder(option, path)
+    gates = gating.read_gates(config) if config else gating.DEFAULT_GATES
+    document = gating.gate(candidate, against, gates, undecided)
+    if junit:
+        row = {"label": document["candidate"]["name"], "verdicts": document["verdicts"]}
+        name = f"compress gate against {document['reference']['name']}"
+        write_junit(junit, name, [row], inconclusive=undecided, date=document["date"])
+    if json_file:
+        write_json(json_file, document)
+    publish(gate_summary(document), summary)
+    for verdict in document["verdicts"]:
+        console.print(f"{verdict['outcome']}: {verdict['reason']}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{document['outcome']}[/]")
+    if document["outcome"] != "pass":
+        raise typer.Exit(EXIT_GATE)
+
+
+def _require_folder(option: str, path: Path | None) -> None:
+    """Before anything is measured for a file that could not be written."""
+    if path and not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.parent}.")
 
 
 @app.command()

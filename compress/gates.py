@@ -1,6 +1,7 @@
 """Gates: rules that a compressed model has to keep, and what came of each.
 
-A gate compares a candidate with a reference that was measured on the same windows in the same run.
+A gate compares a candidate with a reference that was measured on the same windows: the model that a
+pipeline started from, or the one before this stage.
 Accuracy is gated by non-inferiority (one-sided, on the paired difference; see e.g. Piaggio et al.
 2012, JAMA 308(24), 2594-2604): the candidate may be worse by no more than a margin, and that has
 to be *shown*. Where the interval of the difference reaches across the margin, the outcome is
@@ -56,6 +57,11 @@ class AccuracyGate(_Gate):
         ge=1,
         description="Records that the metric has to rest on for a pass. With fewer, the interval "
         "is narrower than what is known.",
+    )
+    against: Literal["baseline", "previous"] = Field(
+        default="baseline",
+        description="What the candidate is compared with: the model the pipeline started from, or "
+        "the one that this stage was applied to.",
     )
 
 
@@ -151,6 +157,7 @@ def judge(
     gates: Gates,
     candidate: Measured,
     reference: Measured,
+    previous: Measured | None = None,
     *,
     resamples: int = DEFAULT_RESAMPLES,
     seed: int = 0,
@@ -163,18 +170,30 @@ def judge(
         gates: the rules.
         candidate: the compressed model.
         reference: what it may not fall behind, measured on the same records.
+        previous: the model before it, for accuracy gates `against: previous`.
         resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        InputError: the two were measured on different records.
-        ValueError: there is an accuracy gate and no record.
+        InputError: they were measured on different records.
+        ValueError: there is an accuracy gate and no record, or one against the previous model and
+            none was given.
     """
-    verdicts = []
-    if gates.accuracy:
-        verdicts += _judge_accuracy(
-            gates.accuracy, candidate.counts, reference.counts, resamples, seed
+    references = {"baseline": reference, "previous": previous}
+    # One bootstrap for all gates that compare the same two models.
+    judged = {
+        against: iter(
+            _judge_accuracy(
+                tuple(gate for gate in gates.accuracy if gate.against == against),
+                candidate.counts,
+                _given(references[against]).counts,
+                resamples,
+                seed,
+            )
         )
+        for against in {gate.against for gate in gates.accuracy}
+    }
+    verdicts = [next(judged[gate.against]) for gate in gates.accuracy]
     for gate in gates.cost:
         if gate.maximum_ratio is not None:
             verdicts.append(_judge_ratio(gate.measure, gate.maximum_ratio, candidate, reference))
@@ -183,6 +202,12 @@ def judge(
     if gates.parity is not None:
         verdicts.append(_judge_parity(gates.parity.maximum_difference, candidate.parity))
     return verdicts
+
+
+def _given(previous: Measured | None) -> Measured:
+    if previous is None:
+        raise ValueError("a gate against the previous model needs its measurement")
+    return previous
 
 
 def _judge_accuracy(
@@ -227,7 +252,10 @@ def _judge_metric(
 ) -> Verdict:
     higher_is_better = gate.metric in get_args(HigherIsBetter)
     bound = -gate.margin if higher_is_better else gate.margin
-    rule = f"{gate.metric} is worse by no more than {gate.margin:g}"
+    than, name = "", "reference"
+    if gate.against == "previous":
+        than, name = " than the previous model's", "previous model"
+    rule = f"{gate.metric} is worse{than} by no more than {gate.margin:g}"
 
     def verdict(outcome: Outcome, reason: str) -> Verdict:
         interval = (difference.lower, difference.upper)
@@ -236,8 +264,8 @@ def _judge_metric(
 
     if math.isnan(difference.point):
         which = " and ".join(
-            name
-            for name, value in (("the candidate", ours), ("the reference", theirs))
+            who
+            for who, value in (("the candidate", ours), (f"the {name}", theirs))
             if math.isnan(value)
         )
         return verdict(
@@ -250,7 +278,7 @@ def _judge_metric(
     gain = sign * difference.point
     lower, upper = sorted((sign * difference.lower, sign * difference.upper))
     what = (
-        f"{gate.metric} is {ours:.4g}, the reference has {theirs:.4g}: a difference of "
+        f"{gate.metric} is {ours:.4g}, the {name} has {theirs:.4g}: a difference of "
         f"{difference.point:+.4f} ({2.0 * gate.confidence - 1.0:.0%} interval "
         f"{difference.lower:+.4f} to {difference.upper:+.4f}, {records} records)"
     )

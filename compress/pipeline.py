@@ -22,12 +22,13 @@ from baseline.published import CITATION, LICENCE, PUBLISHED, fetch
 from compress.config import ExportConfig, Pipeline
 from compress.data.feeds import random_windows
 from compress.data.records import Source
-from compress.data.sources import check_disjoint, open_set
+from compress.data.sources import check_disjoint, describe_set, open_set
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
-from compress.evaluation.latency import compare
+from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
 from compress.evaluation.protocol import evaluate, labelled
 from compress.gates import Gates, Measured, Outcome, Verdict, judge
+from compress.measurements import StoredModel, window_protocol
 from compress.report.markdown import write_report
 from compress.results import (
     differences_document,
@@ -50,14 +51,17 @@ from compress.store import (
 )
 from export.bundle import write_bundle
 from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
-from export.runtimes import KerasRunner, Runner, load_runner
+from export.runtimes import KerasRunner, load_runner
 
 if TYPE_CHECKING:
     from baseline.keras import keras
 
 RESULTS_FILE = "results.json"
 LOCK_FILE = "run.lock"
+BASELINE_LABEL = "0-baseline"
 LOOPS = ("WHILE", "Loop")
+RULES = {"gates", "on_fail"}
+"""Keys of a stage that judge what it makes, and do not change it."""
 
 Row = dict[str, Any]
 
@@ -127,16 +131,31 @@ def resolve_baseline(pipeline: Pipeline, folder: Path) -> tuple[Path, str]:
     return path, file_hash(path)
 
 
-def stage_keys(pipeline: Pipeline, baseline_hash: str, data: Data) -> list[tuple[str, str]]:
-    """Label and content key of the baseline and of every stage."""
+def baseline_key(baseline_hash: str) -> str:
+    """Content key of the baseline as a stage."""
+    return content_key("baseline", baseline_hash, code_hash(), versions())
+
+
+def stage_key(parent: str, stage: Stage, pipeline: Pipeline, data: Data) -> str:
+    """Content key of a stage that is applied to the model with the key `parent`."""
+    settings = stage.model_dump(mode="json", exclude=RULES)
     prints = data.fingerprints()
-    key = content_key("baseline", baseline_hash, code_hash(), versions())
-    keys = [("0-baseline", key)]
+    return content_key(parent, settings, pipeline.seed, prints["train"], prints["calibration"])
+
+
+def stage_keys(pipeline: Pipeline, baseline_hash: str, data: Data) -> list[tuple[str, str]]:
+    """Label and content key of the baseline and of every stage, if none of them is skipped."""
+    key = baseline_key(baseline_hash)
+    keys = [(BASELINE_LABEL, key)]
     for number, stage in enumerate(pipeline.stages, start=1):
-        settings = stage.model_dump(mode="json", exclude={"gates"})
-        key = content_key(key, settings, pipeline.seed, prints["train"], prints["calibration"])
-        keys.append((f"{number}-{stage.kind}", key))
+        key = stage_key(key, stage, pipeline, data)
+        keys.append((stage_label(number, stage), key))
     return keys
+
+
+def stage_label(number: int, stage: Stage) -> str:
+    """How a stage is called in folders and results."""
+    return f"{number}-{stage.kind}"
 
 
 @contextmanager
@@ -162,7 +181,8 @@ def run(
 ) -> Run:
     """Run a pipeline and write `results.json` and `report.md` into its output folder.
 
-    A stage whose gates fail is the last: what came before it, and it, are kept and reported.
+    A stage whose gates fail is the last: what came before it, and it, are kept and reported. With
+    `on_fail: skip` the run goes on from the model before that stage instead.
 
     Args:
         pipeline: what to do.
@@ -177,6 +197,25 @@ def run(
         return _Runner(pipeline, folder, progress, on_row).run()
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """The model that the next stage starts from, and the stages that made it of the baseline."""
+
+    artifact: Artifact
+    measured: Measured
+    stages: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What a model is held against, and whether to go on without it where it falls short."""
+
+    gates: Gates
+    reference: Measured
+    previous: Measured
+    skippable: bool = False
+
+
 class _Runner:
     """The state of one run."""
 
@@ -188,7 +227,6 @@ class _Runner:
         self.on_row = on_row
         self.data = open_data(pipeline)
         self.baseline_path, self.baseline_hash = resolve_baseline(pipeline, folder)
-        self.keys = stage_keys(pipeline, self.baseline_hash, self.data)
         self.store = Store(pipeline.output / "stages")
         self.rows: list[Row] = []
         # Windows on which every export is compared with its origin.
@@ -200,20 +238,25 @@ class _Runner:
         """All stages, then the exports."""
         started = time.monotonic()
         baseline = self._baseline()
-        reference = self._measure(baseline, baseline, Precision.FLOAT32, Gates())
-        last, passed = baseline, True
-        for stage, (label, key) in zip(self.pipeline.stages, self.keys[1:], strict=True):
-            last = self._stage(stage, label, key, last, baseline)
+        reference = self._measure(baseline, baseline, Precision.FLOAT32)
+        kept = _Kept(baseline, reference)
+        passed = True
+        for number, stage in enumerate(self.pipeline.stages, start=1):
+            artifact = self._stage(stage, stage_label(number, stage), kept.artifact, baseline)
             gates = _joined(self.pipeline.gates, stage.gates)
             precision = Precision.INT8 if stage.phase is Phase.PRECISION else Precision.FLOAT32
-            self._measure(last, baseline, precision, gates, reference)
+            comparison = _Comparison(gates, reference, kept.measured, stage.on_fail == "skip")
+            measured = self._measure(artifact, baseline, precision, comparison)
+            if self.rows[-1]["skipped"]:
+                continue
+            kept = _Kept(artifact, measured, (*kept.stages, stage))
             passed = self._passes(self.rows[-1])
             if not passed:
                 break
         if passed:
             for export in self.pipeline.export:
-                self._export(export, last, baseline, reference)
-            passed = all(self._passes(row) for row in self.rows)
+                self._export(export, kept, baseline, reference)
+            passed = all(self._passes(row) for row in self.rows if not row["skipped"])
         results = {
             "format": 1,
             "name": self.pipeline.name,
@@ -239,7 +282,7 @@ class _Runner:
     def _baseline(self) -> Artifact:
         from baseline.weights import load_eqtransformer
 
-        label, key = self.keys[0]
+        label, key = BASELINE_LABEL, baseline_key(self.baseline_hash)
         found = self.store.find(label, key)
         if found:
             return found
@@ -247,15 +290,14 @@ class _Runner:
             self._save(StageModel(load_eqtransformer(self.baseline_path)), folder, label)
         return self.store.get(label, key)
 
-    def _stage(
-        self, stage: Stage, label: str, key: str, parent: Artifact, baseline: Artifact
-    ) -> Artifact:
+    def _stage(self, stage: Stage, label: str, parent: Artifact, baseline: Artifact) -> Artifact:
         """Find the finished stage, or make it."""
+        key = stage_key(parent.key, stage, self.pipeline, self.data)
         found = self.store.find(label, key)
         if found:
             return found
         manifest = self._manifest(label, key, parent.key) | {
-            "stage": stage.model_dump(mode="json", exclude={"gates"})
+            "stage": stage.model_dump(mode="json", exclude=RULES)
         }
         with self.store.unfinished(label, key, manifest) as folder:
             context = Context(
@@ -295,8 +337,7 @@ class _Runner:
         artifact: Artifact,
         baseline: Artifact,
         precision: Precision,
-        gates: Gates,
-        reference: Measured | None = None,
+        comparison: _Comparison | None = None,
     ) -> Measured:
         """Measure a stage as it is deployed, or read what was measured before; add its row."""
         label = artifact.folder.name.rsplit("-", 1)[0]
@@ -313,7 +354,7 @@ class _Runner:
             document = self._measure_file(artifact.tflite, precision, artifact, baseline, label)
             artifact.keep_evaluation(key, document)
         measured = from_document(document)
-        self._add_row(label, document, measured, gates, reference)
+        self._add_row(label, document, measured, comparison)
         return measured
 
     def _measure_file(
@@ -338,10 +379,10 @@ class _Runner:
                 parity.require(FLOAT32_TOLERANCE, label)
             latency = None
             if path != baseline.tflite:
-                window = self.reference_windows[:1]
-                latency = compare(
-                    _bound(runner, window),
-                    _bound(load_runner(baseline.tflite), window),
+                latency = compare_files(
+                    path,
+                    baseline.tflite,
+                    self.reference_windows[:1],
                     pairs=self.pipeline.evaluation.latency_pairs,
                     seconds=self.pipeline.evaluation.latency_seconds,
                 )
@@ -359,26 +400,28 @@ class _Runner:
         label: str,
         document: Row,
         measured: Measured,
-        gates: Gates,
-        reference: Measured | None,
+        comparison: _Comparison | None,
     ) -> None:
-        verdicts: list[Verdict] = judge(gates, measured, reference) if reference else []
+        verdicts: list[Verdict] = []
+        differences = None
+        if comparison:
+            verdicts = judge(comparison.gates, measured, comparison.reference, comparison.previous)
+            differences = differences_document(measured.counts, comparison.reference.counts)
         row = {
             "label": label,
             **document,
             "metrics": metrics_document(measured.counts),
-            "differences": differences_document(measured.counts, reference.counts)
-            if reference
-            else None,
+            "differences": differences,
             "verdicts": [verdict_document(verdict) for verdict in verdicts],
         }
+        row["skipped"] = bool(comparison and comparison.skippable and not self._passes(row))
         self.rows.append(row)
         self.on_row(row)
 
     def _export(
-        self, export: ExportConfig, last: Artifact, baseline: Artifact, reference: Measured
+        self, export: ExportConfig, last: _Kept, baseline: Artifact, reference: Measured
     ) -> None:
-        """Write one bundle, from the last stage, and measure what is in it."""
+        """Write one bundle, from the last model kept, and measure what is in it."""
         label = f"{export.format.value}-{export.precision.value}"
         folder = self.pipeline.output / "exports" / f"{self.pipeline.name}-{label}"
         folder.parent.mkdir(exist_ok=True)
@@ -386,10 +429,11 @@ class _Runner:
         try:
             self._convert(export, last, target, label)
             document = self._measure_file(
-                target, export.precision, last, baseline, f"export {label}"
+                target, export.precision, last.artifact, baseline, f"export {label}"
             )
             measured = from_document(document)
-            self._add_row(f"export {label}", document, measured, self.pipeline.gates, reference)
+            comparison = _Comparison(self.pipeline.gates, reference, last.measured)
+            self._add_row(f"export {label}", document, measured, comparison)
             write_bundle(
                 folder,
                 target,
@@ -402,8 +446,10 @@ class _Runner:
                     "provenance": {
                         "baseline": self.pipeline.baseline,
                         "baseline_sha256": self.baseline_hash,
-                        "stages": [s.model_dump(mode="json") for s in self.pipeline.stages],
-                        "data": self.pipeline.data.model_dump(mode="json"),
+                        "stages": [stage.model_dump(mode="json") for stage in last.stages],
+                        "data": {
+                            name: describe_set(sources) for name, sources in self.pipeline.data
+                        },
                         "data_fingerprints": self.data.fingerprints(),
                         "versions": versions(),
                     },
@@ -411,23 +457,35 @@ class _Runner:
                     "citation": CITATION,
                 },
                 self.pipeline.name,
+                counts=self._stored(self.rows[-1]).to_json(),
             )
         finally:
             target.unlink(missing_ok=True)
 
-    def _convert(self, export: ExportConfig, last: Artifact, target: Path, label: str) -> None:
-        quantize = self.pipeline.stages[-1]
-        if quantize.kind == "quantize" and export == ExportConfig(
-            format=Format.TFLITE, precision=Precision.INT8
-        ):
-            target.write_bytes(last.tflite.read_bytes())  # what the stage made and the gates saw
+    def _stored(self, row: Row) -> StoredModel:
+        """A row of the results as bundles carry it, for later gates."""
+        return StoredModel(
+            name=f"{self.pipeline.name} {row['label']}",
+            measured=from_document(row),
+            fingerprint=self.data.evaluation.fingerprint(),
+            protocol=window_protocol(self.pipeline.evaluation.model_dump(mode="json")),
+            thresholds=self.pipeline.evaluation.thresholds.model_dump(),
+            versions=versions(),
+            provenance={"pipeline": self.pipeline.name, "baseline_sha256": self.baseline_hash},
+        )
+
+    def _convert(self, export: ExportConfig, last: _Kept, target: Path, label: str) -> None:
+        quantized = bool(last.stages) and last.stages[-1].phase is Phase.PRECISION
+        if quantized and export == ExportConfig(format=Format.TFLITE, precision=Precision.INT8):
+            # What the stage made and the gates saw.
+            target.write_bytes(last.artifact.tflite.read_bytes())
             return
         calibration = None
         if export.precision is Precision.INT8:
-            number = getattr(quantize, "windows", CALIBRATION_WINDOWS)
+            number = getattr(self.pipeline.stages[-1], "windows", CALIBRATION_WINDOWS)
             calibration = random_windows(self.data.calibration, number, self.pipeline.seed)
         with self._waiting(f"export {label}: convert"):
-            convert(last.keras, target, export.format, calibration)
+            convert(last.artifact.keras, target, export.format, calibration)
 
     @contextmanager
     def _waiting(self, what: str) -> Iterator[None]:
@@ -445,10 +503,6 @@ def _load(artifact: Artifact) -> keras.Model:
     from baseline.checkpoint import load_keras
 
     return load_keras(artifact.keras)
-
-
-def _bound(runner: Runner, windows: Any) -> Callable[[], object]:
-    return lambda: runner(windows)
 
 
 def _joined(run: Gates, stage: Gates) -> Gates:

@@ -16,6 +16,7 @@ from baseline.errors import InputError
 from export.convert import Format, Precision
 
 METADATA_FILE = "metadata.json"
+COUNTS_FILE = "counts.json"
 CARD_FILE = "README.md"
 
 
@@ -45,12 +46,19 @@ class Metadata(BaseModel):
         description="Difference from the float32 Keras model it was made of."
     )
     metrics: dict[str, Any] = Field(default={}, description="As measured when it was exported.")
+    counts_sha256: str | None = Field(
+        default=None,
+        description="Of `counts.json`, right and wrong picks by record; null where the model was "
+        "exported without being measured.",
+    )
     provenance: dict[str, Any] = Field(description="Baseline, stages, data, versions.")
     licence: str
     citation: str
 
 
-def write_bundle(folder: Path, model: Path, metadata: dict[str, Any], name: str) -> Metadata:
+def write_bundle(
+    folder: Path, model: Path, metadata: dict[str, Any], name: str, counts: str | None = None
+) -> Metadata:
     """Write a bundle, whole or not at all; one that stands there is replaced.
 
     Args:
@@ -58,6 +66,8 @@ def write_bundle(folder: Path, model: Path, metadata: dict[str, Any], name: str)
         model: the exported `.tflite` or `.onnx` file; copied.
         metadata: the fields of `Metadata` that do not follow from the file.
         name: of the model.
+        counts: what was measured of it, in JSON, for later comparisons; `read_counts` gives it
+            back.
     """
     content = model.read_bytes()
     complete = Metadata(
@@ -65,6 +75,7 @@ def write_bundle(folder: Path, model: Path, metadata: dict[str, Any], name: str)
         file=f"model{model.suffix}",
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
+        counts_sha256=hashlib.sha256(counts.encode()).hexdigest() if counts else None,
         **metadata,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +86,8 @@ def write_bundle(folder: Path, model: Path, metadata: dict[str, Any], name: str)
         (fresh / METADATA_FILE).write_text(
             complete.model_dump_json(indent=1) + "\n", encoding="utf-8"
         )
+        if counts:
+            (fresh / COUNTS_FILE).write_bytes(counts.encode())
         (fresh / CARD_FILE).write_text(_card(complete), encoding="utf-8")
         if folder.exists():
             if not (folder / METADATA_FILE).is_file() and any(folder.iterdir()):
@@ -115,6 +128,31 @@ def read_bundle(folder: Path) -> tuple[Metadata, Path]:
             "The file was altered or cut short; export it again.",
         )
     return metadata, model
+
+
+def read_counts(folder: Path) -> str:
+    """What was measured of a bundle's model, as `write_bundle` was given it; its hash is verified.
+
+    Raises:
+        InputError: not a bundle, one that was not measured, or counts that are missing or altered.
+    """
+    metadata, _ = read_bundle(folder)
+    if metadata.counts_sha256 is None:
+        raise InputError(
+            f"{folder}: this bundle holds no counts: it was exported without being measured.",
+            f"Measure it (`compress evaluate {folder} --json FILE`), or let `compress run` export "
+            "it.",
+        )
+    path = folder / COUNTS_FILE
+    if not path.is_file():
+        raise InputError(f"{folder}: its {COUNTS_FILE} is missing.", "Export the model again.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != metadata.counts_sha256:
+        raise InputError(
+            f"{path}: its SHA-256 is not the one in {METADATA_FILE}.",
+            "The file was altered or cut short; export the model again.",
+        )
+    return content.decode()
 
 
 def _card(metadata: Metadata) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,22 @@ def published() -> Callable[[str], Path]:
 def windows() -> np.ndarray:
     """64 normalised windows (64, 6000, 3) of synthetic earthquakes and noise."""
     return random_windows(SyntheticSource(64, seed=11), 64, seed=0)
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Runs a command in this process: exit code and everything printed."""
+    from compress import cli
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["compress", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out + printed.err
+
+    return run
 
 
 @pytest.fixture

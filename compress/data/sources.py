@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -159,6 +159,18 @@ def open_set(configs: Sequence[SourceConfig]) -> Source:
     parts = [config.open() for config in configs]
     check_disjoint({f"source {number}": part for number, part in enumerate(parts)})
     return parts[0] if len(parts) == 1 else JoinedSource(parts)
+
+
+def describe_set(configs: Sequence[SourceConfig]) -> list[dict[str, Any]]:
+    """The sources of one set as a bundle tells of them: folders by name, not by where they lie."""
+    described = []
+    for config in configs:
+        settings = config.model_dump(mode="json", exclude_none=True)
+        for key in ("folder", "csv", "hdf5"):
+            if key in settings:
+                settings[key] = Path(settings[key]).name
+        described.append(settings)
+    return described
 
 
 def open_folder(folder: Path, split: str | None = None) -> Source:

@@ -55,7 +55,10 @@ def report(results: dict[str, Any]) -> str:
             "can be slower than what they replaced."
         )
     for row in rows:
-        parts += [f"## {row['label']}", _metrics(row)]
+        parts.append(f"## {row['label']}")
+        if row["skipped"]:
+            parts.append("**Skipped**: rules were not kept, so the run went on without this stage.")
+        parts.append(_metrics(row))
         if row["latency"]:
             parts.append(_latency(row["latency"]))
         if row["parity"]:

@@ -63,7 +63,8 @@ def outcome(row: Row) -> str:
         return "-"
     for bad in ("fail", "inconclusive"):
         if bad in outcomes:
-            return f"{bad} ({outcomes.count(bad)} of {len(outcomes)})"
+            skipped = "skipped: " if row.get("skipped") else ""
+            return f"{skipped}{bad} ({outcomes.count(bad)} of {len(outcomes)})"
     return f"pass ({len(outcomes)})"
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.progress import Progress
@@ -79,6 +79,11 @@ class Stage(BaseModel, ABC):
     kind: str
     gates: Gates = Field(
         default=Gates(), description="Rules for this stage, beside those of the whole pipeline."
+    )
+    on_fail: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="What follows if a rule is not kept after this stage: the run stops, or it "
+        "goes on from the model before the stage, and the stage is reported as skipped.",
     )
 
     @abstractmethod

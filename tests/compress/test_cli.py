@@ -13,24 +13,8 @@ import pytest
 import small_models
 
 from baseline.checkpoint import save_keras
-from compress import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command in this process: exit code and everything printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["compress", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out + printed.err
-
-    return run
 
 
 def seisbench(folder, waveforms, components="ENZ", rate=100.0, **columns):
@@ -100,15 +84,15 @@ BAD_DATA = {
 
 
 @pytest.mark.parametrize("what", BAD_DATA)
-def test_bad_data_are_one_paragraph(what, command, model, tmp_path):
+def test_bad_data_are_one_paragraph(what, run_cli, model, tmp_path):
     make, expected = BAD_DATA[what]
     folder = make(tmp_path / "data")
-    is_one_paragraph(*command("evaluate", model, "--data", folder), *expected)
+    is_one_paragraph(*run_cli("evaluate", model, "--data", folder), *expected)
 
 
-def test_good_data_are_evaluated(command, model, tmp_path):
+def test_good_data_are_evaluated(run_cli, model, tmp_path):
     folder = seisbench(tmp_path / "data", noise(), rate=50.0)
-    code, output = command(
+    code, output = run_cli(
         "evaluate", model, "--data", folder, "--against", model, "--json", tmp_path / "out.json",
         "--placements", "2",
     )  # fmt: skip
@@ -130,63 +114,63 @@ BAD_MODELS = {
 
 
 @pytest.mark.parametrize("name", BAD_MODELS)
-def test_bad_models_are_one_paragraph(name, command, tmp_path):
+def test_bad_models_are_one_paragraph(name, run_cli, tmp_path):
     content, expected = BAD_MODELS[name]
     if content:
         (tmp_path / name).write_bytes(content)
-    is_one_paragraph(*command("evaluate", tmp_path / name), *expected)
+    is_one_paragraph(*run_cli("evaluate", tmp_path / name), *expected)
 
 
-def test_bad_pipeline_is_one_paragraph(command, tmp_path):
+def test_bad_pipeline_is_one_paragraph(run_cli, tmp_path):
     path = tmp_path / "pipeline.yaml"
     path.write_text((ROOT / "pipeline.yaml").read_text().replace("  seed: 7", "  sede: 7"))
     path.write_text("stges: []\n" + path.read_text())
-    is_one_paragraph(*command("run", path), "line 1", "stges", "Did you mean 'stages'?")
-    is_one_paragraph(*command("run", tmp_path / "nothing.yaml"), "nothing.yaml", "cannot be read")
+    is_one_paragraph(*run_cli("run", path), "line 1", "stges", "Did you mean 'stages'?")
+    is_one_paragraph(*run_cli("run", tmp_path / "nothing.yaml"), "nothing.yaml", "cannot be read")
 
 
-def test_baseline_that_is_nothing_is_said(command, tmp_path):
+def test_baseline_that_is_nothing_is_said(run_cli, tmp_path):
     path = tmp_path / "pipeline.yaml"
     path.write_text((ROOT / "pipeline.yaml").read_text())
-    is_one_paragraph(*command("run", path, "--set", "baseline=mine.h5"), "mine.h5", "neither")
+    is_one_paragraph(*run_cli("run", path, "--set", "baseline=mine.h5"), "mine.h5", "neither")
 
 
-def test_sets_that_share_records_are_refused(command, tmp_path):
+def test_sets_that_share_records_are_refused(run_cli, tmp_path):
     path = tmp_path / "pipeline.yaml"
     path.write_text((ROOT / "pipeline.yaml").read_text().replace("seed: 3", "seed: 1"))
-    is_one_paragraph(*command("run", path), "'train' and 'evaluation' share 800 records")
+    is_one_paragraph(*run_cli("run", path), "'train' and 'evaluation' share 800 records")
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [(("--format", "tensorrt"), "tflite, onnx"), (("--precision", "int4"), "float32, int8")],
 )
-def test_unknown_export_is_refused(arguments, expected, command, model, tmp_path):
-    code, output = command("export", model, "--output", tmp_path / "out", *arguments)
+def test_unknown_export_is_refused(arguments, expected, run_cli, model, tmp_path):
+    code, output = run_cli("export", model, "--output", tmp_path / "out", *arguments)
     is_one_paragraph(code, output, expected)
 
 
-def test_export_writes_a_bundle_that_evaluates(command, model, tmp_path):
-    code, output = command("export", model, "--format", "onnx", "--output", tmp_path / "bundle")
+def test_export_writes_a_bundle_that_evaluates(run_cli, model, tmp_path):
+    code, output = run_cli("export", model, "--format", "onnx", "--output", tmp_path / "bundle")
     assert code == 0, output
     assert "64 windows in sequence" in " ".join(output.split())
     folder = seisbench(tmp_path / "data", noise())
-    code, output = command("evaluate", tmp_path / "bundle", "--data", folder)
+    code, output = run_cli("evaluate", tmp_path / "bundle", "--data", folder)
     assert code == 0, output
     is_one_paragraph(
-        *command("export", tmp_path / "bundle", "--output", tmp_path / "again"),
+        *run_cli("export", tmp_path / "bundle", "--output", tmp_path / "again"),
         "cannot be exported again",
     )
 
 
-def test_schema_is_json(command):
-    code, output = command("schema")
+def test_schema_is_json(run_cli):
+    code, output = run_cli("schema")
     assert code == 0
     assert json.loads(output)["title"] == "Pipeline"
 
 
-def test_published_models_are_listed(command):
-    code, output = command("baseline", "list")
+def test_published_models_are_listed(run_cli):
+    code, output = run_cli("baseline", "list")
     assert code == 0
     assert "eqt-conservative" in output
     assert "378,311" in output

@@ -4,7 +4,14 @@ from pydantic import TypeAdapter
 
 from baseline.errors import InputError
 from compress.data.records import Category, Source, iterate
-from compress.data.sources import JoinedSource, SourceConfig, check_disjoint, open_folder, open_set
+from compress.data.sources import (
+    JoinedSource,
+    SourceConfig,
+    check_disjoint,
+    describe_set,
+    open_folder,
+    open_set,
+)
 from compress.data.synthetic import SyntheticSource
 
 CONFIG = TypeAdapter(SourceConfig)
@@ -57,3 +64,13 @@ def test_synthetic_settings_reach_the_source():
     ).open()
     assert set(source.categories()) == {Category.NOISE}
     assert source[0].waveform.shape == (6000, 3)
+
+
+def test_description_tells_no_place():
+    config = CONFIG.validate_python(
+        {"kind": "seisbench", "folder": "/home/somebody/network", "categories": ["noise"]}
+    )
+    (described,) = describe_set([config])
+    assert described["folder"] == "network"
+    assert described["categories"] == ["noise"]
+    assert "somebody" not in str(described)
