@@ -11,12 +11,13 @@ RECORDS = 60_000
 READ = 4_000
 
 PROGRAM = f"""
-import resource, sys
+import sys
 from pathlib import Path
 from compress.data.seisbench import SeisBenchSource
+from compress.evaluation.footprint_worker import peak_memory_bytes
 
 def resident_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory_bytes() / 2**20
 
 source = SeisBenchSource(Path(sys.argv[1]))
 source[0]
