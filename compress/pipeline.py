@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 RESULTS_FILE = "results.json"
 LOCK_FILE = "run.lock"
 BASELINE_LABEL = "0-baseline"
+CALIBRATION_WINDOWS = 256
+"""For int8 exports of pipelines without a quantize stage that says how many."""
+
 LOOPS = ("WHILE", "Loop")
 RULES = {"gates", "on_fail"}
 """Keys of a stage that judge what it makes, and do not change it."""
@@ -493,10 +496,6 @@ class _Runner:
         task = self.progress.add_task(what, total=None)
         yield
         self.progress.update(task, total=1, completed=1)
-
-
-CALIBRATION_WINDOWS = 256
-"""For int8 exports of pipelines without a quantize stage that says how many."""
 
 
 def _load(artifact: Artifact) -> keras.Model:
