@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from hand_made import Records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,28 +14,6 @@ import compress.evaluation.bootstrap as bootstrap
 from compress.data.records import Category, Record
 from compress.data.windows import WINDOW_SAMPLES
 from compress.evaluation.seisbench_tasks import Target, _model_window, run_tasks, targets
-
-
-class Records:
-    """Records made by hand, as a source."""
-
-    def __init__(self, *records: Record) -> None:
-        self._records = records
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, index: int) -> Record:
-        return self._records[index]
-
-    def names(self) -> list[str]:
-        return [record.name for record in self._records]
-
-    def categories(self) -> list[Category]:
-        return [record.category for record in self._records]
-
-    def fingerprint(self) -> str:
-        return "by hand"
 
 
 def earthquake(p: float | None, s: float | None, samples: int = 9000, name: str = "e") -> Record:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from hand_made import Records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,28 +17,6 @@ from compress.evaluation.strata import OFFSETS, snr_db, strata, whole_second_bia
 from compress.evaluation.window_scores import score_windows
 
 NAN = float("nan")
-
-
-class Records:
-    """Records made by hand, as a source."""
-
-    def __init__(self, *records: Record) -> None:
-        self._records = records
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, index: int) -> Record:
-        return self._records[index]
-
-    def names(self) -> list[str]:
-        return [record.name for record in self._records]
-
-    def categories(self) -> list[Category]:
-        return [record.category for record in self._records]
-
-    def fingerprint(self) -> str:
-        return "by hand"
 
 
 def earthquake(name: str, p: float = 3000, s: float | None = 3600, **properties) -> Record:
