@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -36,14 +37,13 @@ class StageModel:
     Attributes:
         keras: the float32 graph, from which later stages and exports start.
         quantized: the int8 TFLite file that is deployed in its place, once there is one.
+        notes: what the stage has to say of single layers, by name: why it left one alone, or what
+            it did to one beyond what the two graphs show.
     """
 
     keras: keras.Model
     quantized: Path | None = None
-
-    def with_keras(self, model: keras.Model) -> StageModel:
-        """The same with another graph, float32 again."""
-        return replace(self, keras=model, quantized=None)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

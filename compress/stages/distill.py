@@ -76,4 +76,4 @@ class Distill(Stage):
             progress=context.progress,
             what="distill",
         )
-        return model.with_keras(student)
+        return StageModel(student)

@@ -98,7 +98,7 @@ class Substitute(Stage):
                 progress=context.progress,
                 what="fine-tune",
             )
-        return model.with_keras(changed)
+        return StageModel(changed)
 
 
 def recurrent_layers(model: keras.Model) -> list[str]:

@@ -1,0 +1,92 @@
+"""What stages share that change a trained model and then let it settle again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from compress.data.feeds import TargetFeed, write_targets
+from compress.stages.base import Context, Stage
+
+if TYPE_CHECKING:
+    from baseline.keras import keras
+
+AVERAGE = 0.98
+"""Decay per step of the averaged weights: fine-tuning is short."""
+
+TARGETS_FILE = "targets.h5"
+
+
+class FineTunedStage(Stage):
+    """A stage that trains what it made against the baseline's probabilities.
+
+    The baseline is asked once per record, as a consensus over shifts of its window; BatchNorm
+    statistics stay as they are.
+    """
+
+    records: int = Field(
+        default=1000, ge=1, le=1_000_000, description="Training records for fine-tuning."
+    )
+    shifts: int = Field(
+        default=2, ge=2, le=64, description="Windows per record in the teacher's consensus."
+    )
+    steps: int = Field(default=200, ge=0, le=1_000_000, description="Fine-tuning steps.")
+    batch: int = Field(default=16, ge=1, le=1024, description="Windows per fine-tuning step.")
+    learning_rate: float = Field(
+        default=3e-4, gt=0, le=1, description="Peak learning rate of fine-tuning."
+    )
+
+    def target_feed(self, context: Context) -> TargetFeed:
+        """Batches of windows with the baseline's answers, which it is asked for the first time."""
+        from export.runtimes import KerasRunner
+
+        targets = context.scratch / TARGETS_FILE
+        write_targets(
+            targets,
+            KerasRunner(context.baseline),
+            context.train,
+            number=self.records,
+            shifts=self.shifts,
+            seed=context.seed,
+            progress=context.progress,
+        )
+        return TargetFeed(targets, self.batch, context.seed, augmented=True)
+
+    def fine_tune(
+        self,
+        model: keras.Model,
+        context: Context,
+        *,
+        steps: int | None = None,
+        what: str = "fine-tune",
+    ) -> None:
+        """Fine-tune `model` in place; a run that was interrupted goes on from its checkpoint.
+
+        Args:
+            model: what to train.
+            context: that of the stage.
+            steps: instead of all; 0 does nothing.
+            what: what it is called where progress is shown. Several trainings of one stage need
+                different names: their checkpoints are kept apart by it.
+        """
+        from compress.stages.training import train
+
+        steps = self.steps if steps is None else steps
+        if not steps:
+            return
+        scratch = context.scratch / what.replace(" ", "-")
+        scratch.mkdir(parents=True, exist_ok=True)
+        train(
+            model,
+            self.target_feed(context),
+            steps=steps,
+            learning_rate=self.learning_rate,
+            warmup_steps=steps // 10,
+            average=AVERAGE,
+            frozen_statistics=True,
+            scratch=scratch,
+            history=context.products / "history.csv",
+            progress=context.progress,
+            what=what,
+        )
