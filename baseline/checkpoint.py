@@ -9,7 +9,7 @@ from baseline.errors import InputError
 from baseline.keras import keras
 
 # Importing the layers registers them with Keras, which looks them up by name when it loads.
-from baseline.layers import AdditiveSelfAttention  # noqa: F401
+import baseline.layers  # noqa: F401
 
 
 def save_keras(model: keras.Model, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one layer of EQTransformer that Keras does not have."""
+"""Layers that Keras does not have: attention, and what its exact rewrites need."""
 
 from __future__ import annotations
 
@@ -62,3 +62,89 @@ class AdditiveSelfAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that rebuild the layer."""
         return {**super().get_config(), "units": self.units, "width": self.width}
+
+
+@keras.saving.register_keras_serializable(package="eqt_compress")
+class BandedSelfAttention(AdditiveSelfAttention):
+    """The same attention over `width` neighbours, computed for these alone.
+
+    Scores are (steps, width) instead of (steps, steps). The largest score is subtracted within the
+    band, where the full form subtracts the largest of all steps: the same up to the small constant
+    in the denominator.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Attend: (batch, steps, channels) to the same shape."""
+        assert self.width is not None
+        before = self.width // 2
+        after = self.width - 1 - before
+        steps = inputs.shape[1]
+        query = tf.matmul(inputs, self.Wt) + self.bh
+        key = tf.pad(tf.matmul(inputs, self.Wx), [[0, 0], [before, after], [0, 0]])
+        value = tf.pad(inputs, [[0, 0], [before, after], [0, 0]])
+        scores = [
+            tf.matmul(tf.tanh(query + key[:, place : place + steps]), self.Wa) + self.ba
+            for place in range(self.width)
+        ]
+        score = tf.concat(scores, axis=-1)
+        weight = tf.exp(score - tf.reduce_max(score, axis=-1, keepdims=True))
+        weight *= self._inside(steps, before)
+        weight /= tf.reduce_sum(weight, axis=-1, keepdims=True) + self.DENOMINATOR_CONSTANT
+        return tf.add_n(
+            [
+                weight[:, :, place, None] * value[:, place : place + steps]
+                for place in range(self.width)
+            ]
+        )
+
+    def _inside(self, steps: int, before: int) -> Any:
+        """1 where a neighbour is a step of the sequence, 0 beyond its ends: (steps, width)."""
+        assert self.width is not None
+        neighbour = tf.range(steps)[:, None] + tf.range(self.width)[None, :] - before
+        return tf.cast((neighbour >= 0) & (neighbour < steps), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="eqt_compress")
+class EdgeCorrection1D(keras.layers.Layer):
+    """Adds to the first and last outputs of a convolution what depends on one input sample each.
+
+    Inputs: the outputs y (batch, steps, filters) and the convolution's input x (batch, samples,
+    channels). To the first outputs x[0] times `first` is added, to the last ones x[-1] times
+    `last`. See compress.rewrites.upsampling, where it makes folding a cropped upsampling exact.
+
+    Args:
+        first: number of outputs corrected at the start.
+        last: number of outputs corrected at the end.
+    """
+
+    def __init__(self, first: int, last: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first_outputs = first
+        self.last_outputs = last
+
+    def build(self, input_shape: Any) -> None:
+        """Create `first` (channels, first, filters) and `last` (channels, last, filters)."""
+        (_, _, filters), (_, _, channels) = input_shape
+        for name, outputs in (("first", self.first_outputs), ("last", self.last_outputs)):
+            shape = (int(channels), outputs, int(filters))
+            setattr(self, name, self.add_weight(name, shape, initializer="zeros"))
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Correct: [(batch, steps, filters), (batch, samples, channels)] to the first's shape."""
+        y, x = inputs
+        steps = y.shape[1]
+        first = self._product(x[:, 0], self.first)
+        last = self._product(x[:, -1], self.last)
+        y += tf.pad(first, [[0, 0], [0, steps - self.first_outputs], [0, 0]])
+        return y + tf.pad(last, [[0, 0], [steps - self.last_outputs, 0], [0, 0]])
+
+    def _product(self, sample: Any, kernel: Any) -> Any:
+        channels, outputs, filters = kernel.shape
+        flat = tf.matmul(sample, tf.reshape(kernel, (channels, outputs * filters)))
+        return tf.reshape(flat, (-1, outputs, filters))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that rebuild the layer."""
+        sizes = {"first": self.first_outputs, "last": self.last_outputs}
+        return {**super().get_config(), **sizes}

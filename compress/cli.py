@@ -296,6 +296,54 @@ def agree(
 
 
 @app.command()
+def sensitivity(
+    model: Annotated[
+        str, typer.Argument(help="A published name, a .h5 or .keras file, or a stage folder.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder of labelled records.")],
+    split: Annotated[str | None, typer.Option(help="Take only this split of the data.")] = None,
+    rates: Annotated[
+        str, typer.Option(help="Shares of a layer's channels to leave out.")
+    ] = "0.25,0.5,0.75,0.9",
+    placements: Annotated[
+        int, typer.Option(min=1, max=100, help="Windows per record, at random places.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the places.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a heat map here, as PNG.")
+    ] = None,
+) -> None:
+    """Prune each layer alone and rank the layers by the accuracy that costs.
+
+    A `prune` stage takes the JSON file as its schedule (method.sensitivity).
+    """
+    from compress.pruning.study import measure_sensitivity, parse_rates
+    from compress.report.sensitivity import show_sensitivity, write_heat_map
+    from compress.store import write_json
+
+    for option, path in (("--json", json_file), ("--plot", plot)):
+        _require_folder(option, path)
+    with _progress() as progress:
+        document = measure_sensitivity(
+            model,
+            data,
+            split,
+            parse_rates(rates),
+            placements=placements,
+            seed=seed,
+            progress=progress,
+        )
+    if json_file:
+        write_json(json_file, document)
+    if plot:
+        write_heat_map(document, plot)
+    show_sensitivity(console, document)
+
+
+@app.command()
 def bench(
     models: Annotated[
         list[str],

@@ -40,6 +40,7 @@ from compress.results import (
 from compress.stages.base import Context, Phase, Stage, StageModel
 from compress.store import (
     KERAS_FILE,
+    LAYERS_FILE,
     TFLITE_FILE,
     Artifact,
     Store,
@@ -299,6 +300,8 @@ class _Runner:
         found = self.store.find(label, key)
         if found:
             return found
+        from compress.graphs.changes import layer_changes
+
         manifest = self._manifest(label, key, parent.key) | {
             "stage": stage.model_dump(mode="json", exclude=RULES)
         }
@@ -312,7 +315,11 @@ class _Runner:
                 products=folder,
                 progress=self.progress,
             )
-            self._save(stage.apply(StageModel(_load(parent)), context), folder, label)
+            before = _load(parent)
+            after = stage.apply(StageModel(before), context)
+            changes = layer_changes(before, after.keras, after.notes)
+            write_json(folder / LAYERS_FILE, [change.to_dict() for change in changes])
+            self._save(after, folder, label)
         return self.store.get(label, key)
 
     def _manifest(self, label: str, key: str, parent: str | None) -> dict[str, Any]:
@@ -357,7 +364,7 @@ class _Runner:
             document = self._measure_file(artifact.tflite, precision, artifact, baseline, label)
             artifact.keep_evaluation(key, document)
         measured = from_document(document)
-        self._add_row(label, document, measured, comparison)
+        self._add_row(label, document, measured, comparison, artifact.layers())
         return measured
 
     def _measure_file(
@@ -404,6 +411,7 @@ class _Runner:
         document: Row,
         measured: Measured,
         comparison: _Comparison | None,
+        layers: list[dict[str, str]] | None = None,
     ) -> None:
         verdicts: list[Verdict] = []
         differences = None
@@ -416,6 +424,7 @@ class _Runner:
             "metrics": metrics_document(measured.counts),
             "differences": differences,
             "verdicts": [verdict_document(verdict) for verdict in verdicts],
+            "layers": layers or [],
         }
         row["skipped"] = bool(comparison and comparison.skippable and not self._passes(row))
         self.rows.append(row)

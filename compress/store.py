@@ -18,6 +18,7 @@ from typing import Any
 PACKAGES = (
     "numpy",
     "tensorflow",
+    "tensorflow-model-optimization",
     "tf-keras",
     "tf2onnx",
     "onnx",
@@ -31,6 +32,7 @@ CODE = ("baseline", "compress", "export")
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
+LAYERS_FILE = "layers.json"
 EVALUATION_FILE = "evaluation.json"
 
 
@@ -39,8 +41,8 @@ class Artifact:
     """A finished stage on disk.
 
     Attributes:
-        folder: holds `model.keras`, `model.tflite`, `manifest.json` and, once measured,
-            `evaluation.json`.
+        folder: holds `model.keras`, `model.tflite`, `manifest.json`, `layers.json` (what became of
+            each layer) and, once measured, `evaluation.json`.
         key: hash of everything that went into the model.
     """
 
@@ -56,6 +58,11 @@ class Artifact:
     def tflite(self) -> Path:
         """What is deployed and measured."""
         return self.folder / TFLITE_FILE
+
+    def layers(self) -> list[dict[str, str]]:
+        """What the stage made of each layer of the graph before; nothing for the baseline."""
+        path = self.folder / LAYERS_FILE
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
     def evaluation(self, key: str) -> dict[str, Any] | None:
         """What was measured of it under this evaluation key, or None."""

@@ -16,14 +16,20 @@ def student(seed: int = 0) -> keras.Model:
     return settled(build_student(UNetStudent(channels=(4, 8, 8, 16), kernel=3, dilations=(1, 2))))
 
 
-def recurrent(cell: str, attention: bool = False, seed: int = 0) -> keras.Model:
-    """A strided convolution to 24 steps, an LSTM or GRU, and a way back to 6000 samples."""
+def recurrent(
+    cell: str, attention: bool = False, seed: int = 0, gate: str = "sigmoid"
+) -> keras.Model:
+    """A strided convolution to 24 steps, an LSTM or GRU, and a way back to 6000 samples.
+
+    `gate` is the recurrent activation.
+    """
     keras.utils.set_random_seed(seed)
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     waveform = keras.Input(WINDOW_SHAPE, name="waveform")
     x = keras.layers.Conv1D(4, 250, strides=250, activation="relu", name="down")(waveform)
-    x = layer(6, return_sequences=True, name="forward")(x)
-    x = keras.layers.Bidirectional(layer(3, return_sequences=True), name="both")(x)
+    options = {"return_sequences": True, "recurrent_activation": gate}
+    x = layer(6, name="forward", **options)(x)
+    x = keras.layers.Bidirectional(layer(3, **options), name="both")(x)
     if attention:
         x = AdditiveSelfAttention(5, None, name="attention")(x)
         x = keras.layers.LayerNormalization(name="layer_norm")(x)
@@ -31,6 +37,19 @@ def recurrent(cell: str, attention: bool = False, seed: int = 0) -> keras.Model:
     x = keras.layers.Dense(750, name="up")(x)
     x = keras.layers.Reshape(WINDOW_SHAPE, name="shape")(x)
     return settled(keras.Model(waveform, keras.layers.Activation("sigmoid")(x)))
+
+
+def long_recurrent(seed: int = 0) -> keras.Model:
+    """A GRU over 150 steps: more than an export unrolls.
+
+    Its reset gate comes before the product, which ONNX has no converter for either.
+    """
+    keras.utils.set_random_seed(seed)
+    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.AveragePooling1D(40, name="down")(waveform)
+    x = keras.layers.GRU(3, return_sequences=True, reset_after=False, name="long")(x)
+    x = keras.layers.Dense(120, activation="sigmoid", name="up")(x)
+    return settled(keras.Model(waveform, keras.layers.Reshape(WINDOW_SHAPE, name="shape")(x)))
 
 
 def settled(model: keras.Model) -> keras.Model:

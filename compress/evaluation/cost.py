@@ -3,7 +3,8 @@
 Multiply-adds are counted from the graph, for one window: every multiplication of a weight or an
 activation that is added up (convolutions, matrix products, recurrent steps). Additions, activations
 and pooling are not counted, as usual. The three counts below walk three different graphs and agree
-on the same model (tests).
+on the same model (tests), but for the first step of an unrolled recurrence: its state is zero, and
+the exported graph leaves the product with it out.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def layer_multiply_adds(model: keras.Model) -> dict[str, int]:
 
 def _layer_multiply_adds(layer: keras.layers.Layer) -> int:
     from baseline.keras import keras
-    from baseline.layers import AdditiveSelfAttention
+    from baseline.layers import AdditiveSelfAttention, BandedSelfAttention, EdgeCorrection1D
 
     layers = keras.layers
     if isinstance(layer, layers.Bidirectional):
@@ -81,8 +82,10 @@ def _layer_multiply_adds(layer: keras.layers.Layer) -> int:
         return _recurrent_multiply_adds(layer, *layer.input_shape[1:])
     if isinstance(layer, AdditiveSelfAttention):
         steps, channels = layer.input_shape[1:]
-        projections = 2 * steps * channels * layer.units
-        return projections + steps * steps * (layer.units + channels)
+        seen = layer.width if isinstance(layer, BandedSelfAttention) else steps
+        return 2 * steps * channels * layer.units + steps * seen * (layer.units + channels)
+    if isinstance(layer, EdgeCorrection1D):
+        return math.prod(layer.first.shape) + math.prod(layer.last.shape)
     if isinstance(layer, layers.SeparableConv1D):
         outputs = math.prod(layer.output_shape[1:-1])
         depthwise = math.prod(layer.depthwise_kernel.shape)

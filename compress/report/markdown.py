@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from compress.graphs.changes import KEPT
 from compress.report.table import EXPLANATION, interval, markdown_table
 from compress.store import write_text
 
@@ -68,6 +69,7 @@ def report(results: dict[str, Any]) -> str:
                 f"{row['parity']['rms_difference']:.3g} root mean square."
             )
         parts += _gates(row)
+        parts += _layers(row.get("layers", []))
     configuration = yaml.safe_dump(results["pipeline"], sort_keys=False, allow_unicode=True)
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     parts += ["## Configuration", f"```yaml\n{configuration}```", f"Versions: {versions}."]
@@ -99,3 +101,19 @@ def _gates(row: dict[str, Any]) -> list[str]:
             for verdict in row["verdicts"]
         )
     ] * bool(row["verdicts"])
+
+
+def _layers(layers: list[dict[str, str]]) -> list[str]:
+    """What became of each layer, those that were kept without remark in one line."""
+    if not layers:
+        return []
+    silent = [layer["layer"] for layer in layers if layer["became"] == KEPT and not layer["note"]]
+    told = [layer for layer in layers if layer["layer"] not in silent]
+    parts = ["<details><summary>What became of each layer</summary>"]
+    if told:
+        lines = ["| layer | became | |", "|---|---|---|"]
+        lines += [f"| {x['layer']} | {x['became']} | {x['note']} |" for x in told]
+        parts.append("\n".join(lines))
+    if silent:
+        parts.append(f"Kept: {', '.join(silent)}.")
+    return [*parts, "</details>"]

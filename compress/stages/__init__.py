@@ -10,10 +10,15 @@ from pydantic import Field
 
 from compress.stages.base import Phase, Stage
 from compress.stages.distill import Distill
+from compress.stages.prune import Prune
 from compress.stages.quantize import Quantize
+from compress.stages.scale import Scale
+from compress.stages.simplify import Simplify
 from compress.stages.substitute import Substitute
 
-AnyStage = Annotated[Substitute | Distill | Quantize, Field(discriminator="kind")]
+AnyStage = Annotated[
+    Simplify | Substitute | Scale | Prune | Distill | Quantize, Field(discriminator="kind")
+]
 
 
 def check_order(stages: Sequence[Stage]) -> None:

@@ -11,6 +11,7 @@ from compress.stages.base import Context, Stage
 
 if TYPE_CHECKING:
     from baseline.keras import keras
+    from compress.stages.training import AfterStep
 
 AVERAGE = 0.98
 """Decay per step of the averaged weights: fine-tuning is short."""
@@ -60,6 +61,7 @@ class FineTunedStage(Stage):
         *,
         steps: int | None = None,
         what: str = "fine-tune",
+        after_step: AfterStep | None = None,
     ) -> None:
         """Fine-tune `model` in place; a run that was interrupted goes on from its checkpoint.
 
@@ -69,6 +71,7 @@ class FineTunedStage(Stage):
             steps: instead of all; 0 does nothing.
             what: what it is called where progress is shown. Several trainings of one stage need
                 different names: their checkpoints are kept apart by it.
+            after_step: done after each step, with the model in training and the steps done.
         """
         from compress.stages.training import train
 
@@ -89,4 +92,5 @@ class FineTunedStage(Stage):
             history=context.products / "history.csv",
             progress=context.progress,
             what=what,
+            after_step=after_step,
         )

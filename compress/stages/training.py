@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ HISTORY_STEPS = 25
 GRADIENT_NORM = 5.0
 PROBABILITY_FLOOR = 1e-6
 
+AfterStep = Callable[[keras.Model, int], None]
+"""What is done after each step, with the model in training and the number of steps done.
+
+That model is a twin of the one that was given: the same layers by the same names, other variables.
+All variables of its layers are part of the checkpoints.
+"""
+
 
 def train(
     model: keras.Model,
@@ -39,6 +47,7 @@ def train(
     history: Path,
     progress: Progress,
     what: str,
+    after_step: AfterStep | None = None,
 ) -> None:
     """Fit `model` to the feed's targets, in place, and resume where an earlier call was stopped.
 
@@ -57,6 +66,7 @@ def train(
         history: CSV of step and loss, appended to.
         progress: where it is shown.
         what: what it is called there.
+        after_step: done after each step, before the step's checkpoint.
 
     Raises:
         InputError: the loss is not finite: the training diverged.
@@ -68,7 +78,7 @@ def train(
         warmup_steps=warmup_steps,
     )
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=GRADIENT_NORM)
-    twin = _twin(model)
+    twin = quick_twin(model)
     variables = twin.trainable_variables
     optimizer.build(variables)
     averaged = [tf.Variable(variable, trainable=False) for variable in variables]
@@ -115,6 +125,8 @@ def train(
                     f"{what}: the loss is not finite at step {number}: the training diverged.",
                     f"Lower its learning_rate ({learning_rate:g}).",
                 )
+            if after_step is not None:
+                after_step(twin, number)
             if number % HISTORY_STEPS == 0 or number == steps:
                 log.writerow([number, f"{np.mean(losses):.6g}"])
                 file.flush()
@@ -134,7 +146,7 @@ class _Repeat(keras.layers.UpSampling1D):
         return tf.repeat(inputs, self.size, axis=1)
 
 
-def _twin(model: keras.Model) -> keras.Model:
+def quick_twin(model: keras.Model) -> keras.Model:
     """The same model, computing the same, whose graph TensorFlow builds in seconds, not minutes."""
 
     def quicker(layer: keras.layers.Layer) -> keras.layers.Layer:

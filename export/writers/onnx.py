@@ -19,6 +19,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from baseline.keras import keras, tf
+from export.writers.onnx_gru import is_hard_gru, restore_hard_sigmoid, with_sigmoid_gates
+from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
+from export.writers.unrolled import unrolled
 
 OPSET = 17
 """The newest operator set that tf2onnx 1.17 tests and that onnxruntime quantizes per channel."""
@@ -27,17 +30,25 @@ OPSET = 17
 def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> bytes:
     """The model as an ONNX file for one window at a time.
 
+    LSTM and GRU become the operators of that name. Those that ONNX has no operator for are unrolled
+    where they are short enough (export.writers.unrolled).
+
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
         calibration: normalised windows (n, 6000, 3). Given, weights (per channel) and activations
             become int8 in QDQ form, calibrated on these windows; recurrent operators, which
             onnxruntime does not quantize, stay float32. None keeps float32.
     """
+    recurrent = recurrent_layers(model)
+    hard = [layer.get_weights()[1] for layer in recurrent if is_hard_gru(layer)]
+    if not all(_becomes_operator(layer) for layer in recurrent):
+        model = exchange_recurrent(model, _convertible)
     shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="waveform")
     predict = tf.function(
         lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
     )
     converted, _ = tf2onnx.convert.from_function(predict, input_signature=[shape], opset=OPSET)
+    restore_hard_sigmoid(converted, hard)
     if calibration is None:
         return converted.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +66,25 @@ def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> b
             calibrate_method=CalibrationMethod.MinMax,
         )
         return quantized.read_bytes()
+
+
+def _convertible(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The same LSTM or GRU as something that tf2onnx can make operators of."""
+    if _becomes_operator(layer):
+        return copy_layer(layer)
+    return with_sigmoid_gates(layer) if is_hard_gru(layer) else unrolled(layer)
+
+
+def _becomes_operator(layer: keras.layers.Layer) -> bool:
+    """Whether tf2onnx 1.17 makes one operator of an LSTM or GRU; of all others it makes a loop."""
+    config = layer.get_config()
+    if config["activation"] != "tanh" or not config["use_bias"]:
+        return False
+    if isinstance(layer, keras.layers.GRU):
+        return config["recurrent_activation"] == "sigmoid" and config["reset_after"]
+    return config["recurrent_activation"] == "sigmoid" or (
+        config["recurrent_activation"] == "hard_sigmoid" and config["implementation"] == 2
+    )
 
 
 class _Windows(CalibrationDataReader):

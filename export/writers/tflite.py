@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from baseline.keras import keras, tf
-
-TFLITE_IDENTIFIER = b"TFL3"
+from export.writers.flatbuffer import edit
+from export.writers.passes.buffers import share_buffers
+from export.writers.passes.cell_clip import remove_cell_clip
+from export.writers.passes.names import drop_inner_names
+from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
+from export.writers.unrolled import unrolled
 
 
 def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) -> bytes:
     """The model as a TFLite flatbuffer for one window at a time.
 
     The batch is fixed to 1, which lets the converter fuse recurrent layers and lay out memory.
+    Layers that it cannot fuse are unrolled where they are short enough (export.writers.unrolled).
     The file's signature names its input `waveform` and its output `prediction`.
 
     Args:
@@ -26,6 +29,8 @@ def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) ->
             per channel, activations calibrated on these windows) with float32 input and output;
             None keeps float32.
     """
+    if not all(_fused(layer) for layer in recurrent_layers(model)):
+        model = exchange_recurrent(model, lambda x: copy_layer(x) if _fused(x) else unrolled(x))
     shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="waveform")
     predict = tf.function(
         lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
@@ -37,29 +42,17 @@ def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) ->
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: _feed(calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return _without_cell_clip(converter.convert())
+    return edit(converter.convert(), remove_cell_clip, share_buffers, drop_inner_names)
 
 
-def _without_cell_clip(flatbuffer: bytes) -> bytes:
-    """The same file, its fused LSTMs without the bound that the converter puts on their cells.
-
-    Fusing an LSTM, TensorFlow's converter limits its cell state to +-10, which Keras does not. The
-    published models' cells go beyond it: probabilities then came out wrong by up to 0.8.
-    """
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-    fused = [
-        operator.builtinOptions
-        for graph in model.subgraphs
-        for operator in graph.operators
-        if isinstance(operator.builtinOptions, schema.UnidirectionalSequenceLSTMOptionsT)
-    ]
-    if not any(options.cellClip for options in fused):
-        return flatbuffer
-    for options in fused:
-        options.cellClip = 0.0
-    builder = flatbuffers.Builder(len(flatbuffer))
-    builder.Finish(model.Pack(builder), TFLITE_IDENTIFIER)
-    return bytes(builder.Output())
+def _fused(layer: keras.layers.Layer) -> bool:
+    """Whether the converter makes one operator of a layer; of all other cells it makes a loop."""
+    return (
+        isinstance(layer, keras.layers.LSTM)
+        and layer.activation is keras.activations.tanh
+        and layer.recurrent_activation is keras.activations.sigmoid
+        and layer.use_bias
+    )
 
 
 def _feed(windows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:

@@ -118,8 +118,7 @@ def test_converter_that_misbehaves_is_an_error(what, misbehaving, student, tmp_p
 
 
 def test_int8_of_a_recurrence_kept_as_a_loop_does_not_take_the_process_along(windows, tmp_path):
-    model = small_models.recurrent("gru")
-    save_keras(model, tmp_path / "model.keras")
+    save_keras(small_models.long_recurrent(), tmp_path / "model.keras")
     with pytest.raises(ConversionError, match=r"model\.keras to tflite \(int8\)"):
         convert(tmp_path / "model.keras", tmp_path / "out", Format.TFLITE, windows[:16])
 

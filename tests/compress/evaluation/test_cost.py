@@ -31,23 +31,29 @@ def test_published_architecture_costs_what_is_known():
     assert residual == pytest.approx(7.3e6, rel=0.01)
 
 
+FIRST_STEPS = 6 * 6 + 3 * 3 + 3 * 3
+"""Products of one gate with the zero state that the cells of `small_models.recurrent` start from:
+a loop computes them and an unrolled graph leaves them out."""
+
+
 @pytest.mark.parametrize(
-    "build",
+    ("build", "left_out"),
     [
-        small_models.student,
-        lambda: small_models.recurrent("lstm", attention=True),
-        lambda: small_models.recurrent("gru"),
+        (small_models.student, 0),
+        (lambda: small_models.recurrent("lstm", attention=True), 0),
+        (lambda: small_models.recurrent("lstm", gate="hard_sigmoid"), 4 * FIRST_STEPS),
+        (lambda: small_models.recurrent("gru"), 3 * FIRST_STEPS),
     ],
-    ids=["student", "lstm and attention", "gru"],
+    ids=["student", "lstm and attention", "unrolled lstm", "unrolled gru"],
 )
-def test_three_graphs_of_one_model_agree(build, tmp_path):
+def test_three_graphs_of_one_model_agree(build, left_out, tmp_path):
     model = build()
     save_keras(model, tmp_path / "model.keras")
     for format in Format:
         convert(tmp_path / "model.keras", tmp_path / f"model.{format.value}", format)
     expected = keras_multiply_adds(model)
     assert expected > 0
-    assert tflite_multiply_adds(tmp_path / "model.tflite") == expected
+    assert tflite_multiply_adds(tmp_path / "model.tflite") == expected - left_out
     assert onnx_multiply_adds(tmp_path / "model.onnx") == expected
     assert operators(tmp_path / "model.onnx")["Conv"] >= 1
 
