@@ -71,7 +71,7 @@ def run(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="PLACE=VALUE", help="Replace a value, such as stages.1.steps=500."
+            "--set", metavar="PLACE=VALUE", help="Replace a value, such as stages.3.steps=500."
         ),
     ] = None,
     dry_run: Annotated[

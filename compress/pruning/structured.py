@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 from baseline.errors import InputError
 from compress.data.feeds import random_windows
 from compress.data.sources import relative_to_file
-from compress.stages.base import Context, StageModel
-from compress.stages.fine_tuning import FineTunedStage
 from compress.store import file_hash, write_json
 
 if TYPE_CHECKING:
     from baseline.keras import keras
     from compress.graphs.channels import Channels
     from compress.pruning.sensitivity import Losses
+    from compress.stages.base import Context, StageModel
+    from compress.stages.fine_tuning import FineTunedStage
 
 TAYLOR_BATCH = 8
 """Windows over which activation times gradient is added up before it is squared."""
@@ -115,6 +115,7 @@ class StructuredPruning(BaseModel):
         """
         from compress.graphs.channels import trace
         from compress.pruning.budget import count
+        from compress.stages.base import StageModel
 
         first = trace(model.keras)
         floors = {d.name: self._floor(len(d.groups)) for d in first.dimensions if not d.fixed}

@@ -22,7 +22,7 @@ AnyStage = Annotated[
 
 
 def check_order(stages: Sequence[Stage]) -> None:
-    """Require that phases never go back and that the precision is fixed once.
+    """Require that phases never go back, that zeros stay, and that the precision is fixed once.
 
     Raises:
         ValueError: says which stage stands wrong, and why.
@@ -32,6 +32,12 @@ def check_order(stages: Sequence[Stage]) -> None:
             raise ValueError(
                 f"stage {index} ({after.kind}) stands after stage {index - 1} ({before.kind}): "
                 f"{after.phase.name.lower()} stages come before {before.phase.name.lower()} stages"
+            )
+        if isinstance(before, Prune) and before.is_sparse and after.phase is Phase.STRUCTURE:
+            raise ValueError(
+                f"stage {index} ({after.kind}) would fill the zeros that stage {index - 1} "
+                f"({before.kind}, {before.method.kind}) leaves: sparsity comes last among the "
+                "structure stages"
             )
         if after.phase == before.phase == Phase.PRECISION:
             raise ValueError(

@@ -32,6 +32,11 @@ class Prune(FineTunedStage):
         default=600, ge=0, le=1_000_000, description="Fine-tuning steps, of all rounds together."
     )
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it leaves zeros among the weights, which any training after it would fill."""
+        return not isinstance(self.method, StructuredPruning)
+
     def apply(self, model: StageModel, context: Context) -> StageModel:
         """The pruned model."""
         return self.method.prune(self, model, context)

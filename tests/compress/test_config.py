@@ -72,6 +72,17 @@ WRONG = {
         "  - {kind: substitute, cell: gru}",
         ["substitute", "come before distillation"],
     ),
+    "training that would fill zeros": (
+        "  - kind: distill\n    steps: 5",
+        "  - {kind: prune, method: {kind: magnitude}}\n  - {kind: substitute, cell: gru}",
+        ["substitute", "would fill the zeros", "magnitude"],
+    ),
+    "nothing to scale": ("kind: distill", "kind: scale", ["line 9", "set width below 1"]),
+    "an option of another method": (
+        "  - kind: distill\n    steps: 5",
+        "  - {kind: prune, method: {kind: magnitude, rounds: 3}}",
+        ["line 9", "rounds"],
+    ),
     "no stages": (
         "stages:\n  - kind: distill\n    steps: 5\n  - kind: quantize\n",
         "stages: []\n",

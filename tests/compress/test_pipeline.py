@@ -26,6 +26,8 @@ data:
   evaluation: [{kind: synthetic, records: 24, seed: 3}]
 evaluation: {placements: 1, latency_pairs: 30}
 stages:
+  - kind: simplify
+    windows: 16
   - kind: distill
     student: {kind: unet, channels: [4, 8, 8, 16], kernel: 3, dilations: [1]}
     records: 8
@@ -81,12 +83,12 @@ def folder(published, tmp_path_factory):
     published("eqt-original")
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "pipeline.yaml").write_text(PIPELINE)
-    training = "run/stages/1-distill-*.partial/scratch/checkpoints/ckpt-1.index"
+    training = "run/stages/2-distill-*.partial/scratch/checkpoints/ckpt-1.index"
     assert kill_once(folder, training, signal.SIGKILL) == -signal.SIGKILL
     (baseline,) = folder.glob("run/stages/0-baseline-*")
     made = (baseline / "manifest.json").stat().st_mtime_ns
     assert not list(folder.glob("run/results.json"))
-    assert kill_once(folder, "run/stages/2-quantize-*.partial", signal.SIGINT) == 130
+    assert kill_once(folder, "run/stages/3-quantize-*.partial", signal.SIGINT) == 130
     code, output = finish(folder)
     assert code == 0, output
     assert (baseline / "manifest.json").stat().st_mtime_ns == made, "the baseline was made again"
@@ -100,7 +102,7 @@ def results(folder):
 
 
 def test_training_went_on_from_its_checkpoint(folder):
-    (history,) = folder.glob("run/stages/1-distill-*/history.csv")
+    (history,) = folder.glob("run/stages/2-distill-*/history.csv")
     steps = [int(line.split(",")[0]) for line in history.read_text().splitlines()[1:]]
     assert steps[-1] == 700
     assert steps.count(25) == 1, "training started again from nothing"
@@ -110,16 +112,20 @@ def test_every_stage_is_a_row_with_its_numbers(results):
     labels = [row["label"] for row in results["models"]]
     assert labels == [
         "0-baseline",
-        "1-distill",
-        "2-quantize",
+        "1-simplify",
+        "2-distill",
+        "3-quantize",
         "export tflite-int8",
         "export onnx-float32",
     ]
-    baseline, distilled, quantized, tflite, onnx = results["models"]
+    baseline, simplified, distilled, quantized, tflite, onnx = results["models"]
     assert baseline["cost"]["parameters"] == 373_495
     assert baseline["cost"]["multiply_adds"] == pytest.approx(128.5e6, rel=0.01)
     assert baseline["parity"]["maximum_difference"] < 1e-4
     assert baseline["metrics"]["p_recall_0.5s"]["point"] > 0.8
+    assert simplified["cost"]["multiply_adds"] < baseline["cost"]["multiply_adds"] / 1.35
+    assert simplified["cost"]["bytes"] < baseline["cost"]["bytes"]
+    assert simplified["counts"] == baseline["counts"], "an exact stage should pick the same"
     assert distilled["cost"]["multiply_adds"] < 0.1 * baseline["cost"]["multiply_adds"]
     assert (distilled["precision"], quantized["precision"]) == ("float32", "int8")
     assert quantized["parity"]["rms_difference"] > 10 * distilled["parity"]["rms_difference"]
@@ -142,6 +148,20 @@ def test_table_and_report_are_written(folder, results):
     assert "# Pipeline tiny: pass" in report
 
 
+def test_report_says_what_became_of_each_layer(folder, results):
+    _, simplified, distilled, *_ = results["models"]
+    became = {layer["layer"]: (layer["became"], layer["note"]) for layer in simplified["layers"]}
+    assert became["p_decoder_6_conv"][0] == "16 channels, from 8"
+    assert became["residual_0b_norm"] == ("removed", "folded into residual_0a_conv")
+    assert became["encoder_0_conv"] == ("kept", "")
+    assert distilled["layers"] == [
+        {"layer": "all", "became": "replaced by unet_student", "note": ""}
+    ]
+    report = (folder / "run/report.md").read_text()
+    assert "| residual_0b_norm | removed | folded into residual_0a_conv |" in report
+    assert "Kept: encoder_0_conv, encoder_1_conv" in report
+
+
 def test_bundles_run_and_say_where_they_come_from(folder, windows):
     for name in ("tiny-tflite-int8", "tiny-onnx-float32"):
         metadata, model = read_bundle(folder / "run/exports" / name)
@@ -150,7 +170,7 @@ def test_bundles_run_and_say_where_they_come_from(folder, windows):
         found, runner = open_model(str(folder / "run/exports" / name))
         assert found.path == model
         assert np.isfinite(runner(windows[:2])).all()
-    stage = next(folder.glob("run/stages/2-quantize-*"))
+    stage = next(folder.glob("run/stages/3-quantize-*"))
     assert find(str(stage)).path == stage / "model.tflite"
 
 
@@ -158,7 +178,7 @@ def test_finished_run_is_not_run_again(folder, results):
     started = time.monotonic()
     code, output = finish(folder, "--dry-run")
     assert code == 0
-    assert output.count("finished") == 3
+    assert output.count("finished") == 4
     assert "to be run" in output
     before = {p: p.stat().st_mtime_ns for p in folder.glob("run/stages/*/model.*")}
     code, output = finish(folder, "--set", "export=[]")
@@ -169,25 +189,25 @@ def test_finished_run_is_not_run_again(folder, results):
 
 def test_failed_gate_stops_the_run_with_exit_code_3(folder):
     code, output = finish(
-        folder, "--set", "stages.0.gates={cost: [{measure: bytes, maximum: 1000}]}"
+        folder, "--set", "stages.1.gates={cost: [{measure: bytes, maximum: 1000}]}"
     )
     assert code == 3
-    assert "1-distill: fail" in output
+    assert "2-distill: fail" in output
     assert "1,000 are allowed" in output
-    assert "2-quantize" not in output
+    assert "3-quantize" not in output
 
 
 def test_undecided_gate_is_no_silent_pass(folder):
     gates = "gates={accuracy: [{metric: false_p_per_hour, margin: 1, minimum_records: 1000}]}"
     code, output = finish(folder, "--set", gates)
     assert code == 3
-    assert "1-distill: inconclusive: " in output
-    assert "2-quantize" not in output
+    assert "2-distill: inconclusive: " in output
+    assert "3-quantize" not in output
     code, output = finish(
         folder, "--set", "export=[]", "--set", gates, "--set", "inconclusive=warn"
     )
     assert code == 0
-    assert "2-quantize: inconclusive: " in output
+    assert "3-quantize: inconclusive: " in output
 
 
 def test_second_run_on_the_same_folder_is_refused(folder):
