@@ -5,11 +5,10 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from baseline.errors import InputError
-from baseline.keras import keras
-
 # Importing the layers registers them with Keras, which looks them up by name when it loads.
 import baseline.layers  # noqa: F401
+from baseline.errors import InputError
+from baseline.keras import keras
 
 
 def save_keras(model: keras.Model, path: Path) -> None:

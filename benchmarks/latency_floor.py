@@ -15,13 +15,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from compress.evaluation.latency import compare
 from compress.evaluation.machine import describe_machine
 from compress.evaluation.threads import load_with_threads
 from compress.models import find
-from compress.store import file_hash, versions, write_json
+from compress.store import file_hash, heading, write_json
 
 CLAIMED = 0.03
 """Most that the ratio of a model to itself may be off 1."""
@@ -62,9 +60,7 @@ def main() -> None:
     except InputError as error:
         parser.error(str(error))
     document = {
-        "command": shlex.join(["python", "-m", "benchmarks.latency_floor", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        **heading("python", "-m", "benchmarks.latency_floor"),
         "machine": describe_machine(),
         "claim": {"off_at_most": CLAIMED, "share_of_calls": CLAIMED_SHARE},
         "results": results,

@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +49,7 @@ from compress.stages.base import Context, StageModel
 from compress.stages.fine_tuning import TARGETS_FILE
 from compress.stages.prune import Prune
 from compress.stages.simplify import Simplify
-from compress.store import versions, write_json
+from compress.store import heading, write_json
 from export.convert import Format, convert
 from export.runtimes import KerasRunner, load_runner
 
@@ -113,9 +110,7 @@ def main() -> None:
     except InputError as error:
         parser.error(f"{error.message} {error.hint or ''}")
     document = {
-        "command": shlex.join(["python", "-m", "benchmarks.pruning_pareto", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        **heading("python", "-m", "benchmarks.pruning_pareto"),
         "machine": describe_machine(),
         "settings": {name: _plain(value) for name, value in vars(arguments).items()},
         "points": points,
@@ -255,8 +250,8 @@ def _plain(value: object) -> Any:
 def show(points: Sequence[Point]) -> None:
     """A row per point: cost, latency, accuracy."""
     table = Table()
-    for heading in ("point", "multiply-adds", "parameters", "file", "latency"):
-        table.add_column(heading, justify="left" if heading == "point" else "right")
+    for column in ("point", "multiply-adds", "parameters", "file", "latency"):
+        table.add_column(column, justify="left" if column == "point" else "right")
     for metric in DRAWN:
         table.add_column(METRICS[metric], justify="right")
     for point in points:

@@ -12,10 +12,7 @@ Repeat (DATA holds labelled records in SeisBench's format, TRAIN recordings that
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,7 +28,7 @@ from compress.evaluation.cost import file_bytes, operators
 from compress.evaluation.latency import compare_files
 from compress.pipeline import LOOPS, open_data, run, stage_keys
 from compress.report.table import interval, times
-from compress.store import Artifact, Store, versions, write_json
+from compress.store import Artifact, Store, heading, write_json
 from export.convert import Format, convert
 
 METRICS = (
@@ -75,9 +72,7 @@ def main() -> None:
                 if name not in rows:
                     rows[name] = _as_exported(row, artifact, artifacts[0], progress)
     result = {
-        "command": shlex.join(["python", "-m", "benchmarks.structure", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        **heading("python", "-m", "benchmarks.structure"),
         "models": rows,
     }
     write_json(arguments.json, result)

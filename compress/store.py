@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -149,6 +152,20 @@ def file_hash(path: Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of this program and of the packages that matter to a result."""
     return {package: version(package) for package in ("eqt-compress", *PACKAGES)}
+
+
+def heading(*program: str) -> dict[str, Any]:
+    """What every JSON document of measurements begins with: how it was made, when, by what.
+
+    Args:
+        program: the words of the command before its arguments, such as `compress`.
+    """
+    return {
+        "format": 1,
+        "command": shlex.join([*program, *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
 
 
 @cache

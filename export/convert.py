@@ -118,8 +118,8 @@ def _run(what: str, command: list[str], time_limit_s: float, memory_limit_bytes:
         raise ConversionError(
             f"Converting {what}: the converter crashed ({name}).",
             "TFLite's int8 converter is known to crash on recurrent layers kept as loops; "
-            "replace them first (`substitute` with `cell: conv`, or a distilled student), or export "
-            "float32. Cells over at most 128 steps are unrolled and do not crash it.",
+            "replace them first (`substitute` with `cell: conv`, or a distilled student), or "
+            "export float32. Cells over at most 128 steps are unrolled and do not crash it.",
         )
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]

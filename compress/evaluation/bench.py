@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from compress.evaluation.latency import compare_files
 from compress.evaluation.machine import describe_machine
 from compress.evaluation.threads import load_with_threads
 from compress.models import NamedModel, find
-from compress.store import file_hash, versions
+from compress.store import file_hash, heading
 
 _WINDOWS_SEED = 0
 
@@ -96,10 +93,7 @@ def bench(
         )
     reference_ms = float(np.median([row["latency"]["reference_ms"] for row in rows]))
     return {
-        "format": 1,
-        "command": shlex.join(["compress", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        **heading("compress"),
         "machine": describe_machine(),
         "protocol": {"threads": threads, "batch": batch, "pairs": pairs, "seconds": seconds},
         "reference": {

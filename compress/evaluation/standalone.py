@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +31,7 @@ from compress.evaluation.window_scores import score_windows
 from compress.gates import Measured
 from compress.models import NamedModel, cost_of, open_model
 from compress.results import differences_document, metrics_document, to_document
-from compress.store import versions
+from compress.store import heading
 
 SYNTHETIC_RECORDS = 800
 SYNTHETIC_SEED = 3
@@ -77,9 +74,7 @@ def evaluate_models(
         open_folder(data, split) if data else SyntheticSource(SYNTHETIC_RECORDS, SYNTHETIC_SEED)
     )
     document: dict[str, Any] = {
-        "format": 1,
-        "command": shlex.join(["compress", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **heading("compress"),
         "data": {
             "folder": data.name if data else "synthetic",
             "split": split,
@@ -87,7 +82,6 @@ def evaluate_models(
             "fingerprint": source.fingerprint(),
         },
         "protocol": {"placements": placements, "seed": seed},
-        "versions": versions(),
         "models": [],
     }
     measured: list[tuple[Path, Measured]] = []
@@ -155,9 +149,7 @@ def compare_models(
         our_runner, their_runner, source, our_thresholds, their_thresholds, seed, progress
     )
     return {
-        "format": 1,
-        "command": shlex.join(["compress", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **heading("compress"),
         "data": {
             "folder": data.name,
             "split": split,
@@ -166,7 +158,6 @@ def compare_models(
             "fingerprint": source.fingerprint(),
         },
         "protocol": {"seed": seed},
-        "versions": versions(),
         "candidate": {"name": candidate, "thresholds": our_thresholds.model_dump()},
         "reference": {"name": reference, "thresholds": their_thresholds.model_dump()},
         "agreement": agreement_document(agreement),

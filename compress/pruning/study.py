@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,7 @@ from compress.pruning.importance import Scores, taylor
 from compress.pruning.sensitivity import divergence, each_alone
 from compress.results import interval_document, metrics_document
 from compress.stages.training import quick_twin
-from compress.store import versions
+from compress.store import heading
 from export.runtimes import KerasRunner, load_runner
 
 COST_METRICS = (
@@ -143,9 +140,7 @@ def measure_sensitivity(
         dimension["cost"] = _mean([rate["cost"] for rate in dimension["rates"]])
     metrics = metrics_document(whole)
     return {
-        "format": 1,
-        "command": shlex.join(["compress", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **heading("compress"),
         "data": {
             "folder": data.name,
             "split": split,
@@ -153,7 +148,6 @@ def measure_sensitivity(
             "fingerprint": source.fingerprint(),
         },
         "protocol": {"placements": placements, "seed": seed},
-        "versions": versions(),
         "model": {
             "name": name,
             "multiply_adds": round(total),

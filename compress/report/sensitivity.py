@@ -40,8 +40,8 @@ def show_sensitivity(console: Console, document: Document) -> None:
     model, data = document["model"], document["data"]
     total = model["multiply_adds"]
     table = Table(
-        title=f"{Path(model['name']).name} on {data['records']} labelled records of {data['folder']}: what "
-        "pruning each layer alone costs",
+        title=f"{Path(model['name']).name} on {data['records']} labelled records of "
+        f"{data['folder']}: what pruning each layer alone costs",
         caption=f"{COST_EXPLANATION} In brackets the multiply-adds it saves. Layers that a sum "
         "ties together count as one, by the name of the first.",
         caption_justify="left",
