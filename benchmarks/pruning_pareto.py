@@ -6,13 +6,14 @@ records. Each point is exported to TFLite; that file is evaluated on the labelle
 with the published model's, timed against it, and weighed. A reduction that simplification alone
 exceeds has no point of its own: the simplified model stands for it.
 
-On two quiet cores, with the defaults: about 10 minutes for the teacher's answers, then about
-5 minutes per point, most of it fine-tuning (0.1 s a step at first); in all some 40 minutes. Points
+Half an hour with 900 steps per point and 2,500 records, on two cores that had other work too.
+Points
 that are finished are kept in --work and not made again.
 
 Repeat:
     python -m benchmarks.pruning_pareto --data LABELLED --split test --train RECORDS \
-        --json benchmarks/results/pruning_pareto.json --plot benchmarks/results/pruning_pareto.png
+        --steps 900 --records 2500 --shifts 3 \
+        --json benchmarks/results/pruning_pareto.json --plot docs/images/pruning_pareto.png
 """
 
 from __future__ import annotations
@@ -292,13 +293,11 @@ def draw(points: Sequence[Point], path: Path) -> None:
                 label=METRICS[metric],
             )
         above.set_ylabel("F1, with 95 % intervals")
-        above.legend(loc="lower right")
-        timed = [
-            (x, p["latency"]["ratio"]) for x, p in zip(cost, points, strict=True) if "latency" in p
-        ]
-        below.plot(*zip(*timed, strict=True), color="black", marker="o")
+        figure.legend(loc="outside upper center", ncols=len(DRAWN))
+        ratios = [point["latency"]["ratio"] if "latency" in point else 1.0 for point in points]
+        below.plot(cost, ratios, color="black", marker="o")
         below.set_ylabel("time of a window\n(baseline 1)")
-        below.set_ylim(bottom=0.0)
+        below.set_ylim(0.0, 1.1)
         below.set_xscale("log")
         below.set_xlabel("multiply-adds per window (millions)")
         below.set_xticks(
