@@ -7,8 +7,6 @@ with the published model's, timed against it, and weighed. A reduction that simp
 exceeds has no point of its own: the simplified model stands for it.
 
 Half an hour with 900 steps per point and 2,500 records, on two cores that had other work too.
-Points
-that are finished are kept in --work and not made again.
 
 Repeat:
     python -m benchmarks.pruning_pareto --data LABELLED --split test --train RECORDS \

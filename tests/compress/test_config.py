@@ -34,10 +34,17 @@ def write(tmp_path):
     return write_file
 
 
-def test_default_pipeline_is_valid():
-    pipeline = load_pipeline(ROOT / "pipeline.yaml")
-    assert [stage.kind for stage in pipeline.stages] == ["substitute", "distill", "quantize"]
-    assert pipeline.output == ROOT / "artifacts" / "default"
+@pytest.mark.parametrize(
+    ("file", "stages", "output"),
+    [
+        ("pipeline.yaml", ["simplify", "substitute", "prune", "distill", "quantize"], "default"),
+        ("pipelines/pruned.yaml", ["simplify", "substitute", "prune", "quantize"], "pruned"),
+    ],
+)
+def test_pipelines_of_the_repository_are_valid(file, stages, output):
+    pipeline = load_pipeline(ROOT / file)
+    assert [stage.kind for stage in pipeline.stages] == stages
+    assert pipeline.output.resolve() == ROOT / "artifacts" / output
 
 
 def test_relative_paths_are_taken_from_the_file(write, tmp_path):
