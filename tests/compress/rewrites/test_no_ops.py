@@ -1,6 +1,8 @@
 """Layers that do nothing at inference are left out, and no others."""
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baseline.keras import keras
 from compress.rewrites.no_ops import drop_no_ops
@@ -45,3 +47,32 @@ def test_idle_layer_that_is_the_output_stays():
     inputs = keras.Input((10, 3))
     model = keras.Model(inputs, keras.layers.Activation("linear", name="prediction")(inputs))
     assert drop_no_ops(model).changed == ()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kinds=st.lists(st.integers(0, 5), max_size=6),
+    steps=st.integers(2, 12),
+    channels=st.integers(1, 4),
+    size=st.integers(1, 3),
+)
+def test_any_chain_answers_the_same(kinds, steps, channels, size):
+    """Layers that do something for one size and nothing for another, in any order."""
+    x = inputs = keras.Input((steps, channels))
+    for kind in kinds:
+        width = x.shape[1]
+        layers = (
+            lambda: LAYERS.Dropout(0.5),
+            lambda: LAYERS.UpSampling1D(size),
+            lambda: LAYERS.ZeroPadding1D((0, size - 1)),
+            lambda width=width: LAYERS.Cropping1D((min(size, width) - 1, 0)),
+            lambda: LAYERS.AveragePooling1D(size, padding="same"),
+            lambda: LAYERS.Activation("relu" if size > 1 else "linear"),
+        )
+        x = layers[kind]()(x)
+    model = keras.Model(inputs, LAYERS.Activation("tanh", name="prediction")(x))
+    rewritten = drop_no_ops(model).model
+    values = np.random.default_rng(0).standard_normal((2, steps, channels)).astype(np.float32)
+    np.testing.assert_array_equal(rewritten(values), model(values, training=False))
+    if size == 1:
+        assert [layer.name for layer in rewritten.layers] == [inputs.name, "prediction"]
