@@ -203,8 +203,8 @@ def test_undecided_gate_is_no_silent_pass(folder):
     gates = "gates={accuracy: [{metric: false_p_per_hour, margin: 1, minimum_records: 1000}]}"
     code, output = finish(folder, "--set", gates)
     assert code == 3
-    assert "2-distill: inconclusive: " in output
-    assert "3-quantize" not in output
+    assert "1-simplify: inconclusive: " in output
+    assert "2-distill" not in output
     code, output = finish(
         folder, "--set", "export=[]", "--set", gates, "--set", "inconclusive=warn"
     )
