@@ -34,7 +34,7 @@ class LayerChange:
 def layer_changes(
     before: keras.Model, after: keras.Model, notes: Mapping[str, str]
 ) -> list[LayerChange]:
-    """What became of every layer that has weights, was changed, or of which there is a note.
+    """What became of every layer that has weights, is gone, or of which there is a note.
 
     Layers are the same if they have the same name; `name_...` are what replaced `name`. Where no
     layer with weights stayed, another model took the place of the whole: one entry says so.
@@ -45,9 +45,9 @@ def layer_changes(
         return [LayerChange("all", f"replaced by {after.name}", "")]
     changes = []
     for layer in before.layers:
-        became, note = _became(layer, new), notes.get(layer.name, "")
-        if layer.weights or note or became != KEPT:
-            changes.append(LayerChange(layer.name, became, note))
+        note = notes.get(layer.name, "")
+        if layer.weights or note or layer.name not in new:
+            changes.append(LayerChange(layer.name, _became(layer, new), note))
     return changes
 
 

@@ -57,6 +57,19 @@ def test_replaced_removed_and_pruned_layers():
     assert became(model, rebuild(model, {"second": other}))["second"] == ("replaced by Dense", "")
 
 
+def test_layers_without_weights_that_follow_others_are_not_told():
+    def fewer(layer, inputs):
+        return place(LAYERS.Conv1D(2, 3, padding="same", name=layer.name), inputs)
+
+    model = chain()
+    pruned = rebuild(model, {"third": fewer})
+    assert became(model, pruned) == {
+        "first": ("kept", ""),
+        "second": ("kept", ""),
+        "third": ("2 channels, from 4", ""),
+    }
+
+
 def test_another_kind_of_cell_is_named():
     lstm, gru = (small_models.recurrent(cell) for cell in ("lstm", "gru"))
     changes = became(lstm, gru)
