@@ -3,11 +3,11 @@
 import json
 import shutil
 
-import h5py
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from hand_made import write_seisbench
 from onnx import helper
 
 from baseline.contract import WINDOW_SHAPE
@@ -30,27 +30,9 @@ def command(monkeypatch, run_cli):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Four earthquake and two noise records in split dev, as many in test."""
-    folder = tmp_path_factory.mktemp("data")
-    random = np.random.default_rng(0)
-    rows = []
-    with h5py.File(folder / "waveforms.hdf5", "w") as file:
-        file["data_format/dimension_order"] = "WC"
-        file["data_format/component_order"] = "ENZ"
-        for split in ("dev", "test"):
-            for index in range(6):
-                name = f"{split}_{index}"
-                waveform = random.normal(size=(9000, 3)).astype(np.float32)
-                onset = 2000 + 100 * index if index < 4 else np.nan
-                if index < 4:
-                    waveform[onset:] *= 10
-                file[f"data/{name}"] = waveform
-                rows.append((name, split, "earthquake_local" if index < 4 else "noise", onset))
-    table = pd.DataFrame(rows, columns=["trace_name", "split", "trace_category", "p"])
-    table["trace_p_arrival_sample"] = table.pop("p")
-    table["trace_s_arrival_sample"] = table["trace_p_arrival_sample"] + 400
-    table["trace_sampling_rate_hz"] = 100.0
-    table.to_csv(folder / "metadata.csv", index=False)
-    return folder
+    onsets = [2000.0, 2100.0, 2200.0, 2300.0, np.nan, np.nan]
+    names = {f"{s}_{i}": onset for s in ("dev", "test") for i, onset in enumerate(onsets)}
+    return write_seisbench(tmp_path_factory.mktemp("data"), names)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,10 @@
 
 import json
 
-import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import small_models
+from hand_made import write_seisbench
 
 from baseline.checkpoint import save_keras
 from baseline.contract import WINDOW_SHAPE
@@ -65,22 +64,10 @@ def test_weights_are_put_back(model, windows):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Three earthquakes and a noise record in split test, as SeisBench keeps them."""
-    folder = tmp_path_factory.mktemp("data")
-    random = np.random.default_rng(0)
-    rows = []
-    with h5py.File(folder / "waveforms.hdf5", "w") as file:
-        file["data_format/dimension_order"] = "WC"
-        file["data_format/component_order"] = "ENZ"
-        for index, onset in enumerate((2000.0, 2500.0, 3000.0, np.nan)):
-            file[f"data/{index}"] = random.normal(size=(8000, 3)).astype(np.float32)
-            category = "noise" if np.isnan(onset) else "earthquake_local"
-            rows.append((str(index), "test", category, 100.0, onset, onset + 400))
-    columns = ["trace_name", "split", "trace_category", "trace_sampling_rate_hz"]
-    arrivals = ["trace_p_arrival_sample", "trace_s_arrival_sample"]
-    table = pd.DataFrame(rows, columns=columns + arrivals)
-    table.to_csv(folder / "metadata.csv", index=False)
-    return folder
+    """Three earthquakes and a noise record in split test."""
+    onsets = (2000.0, 2500.0, 3000.0, np.nan)
+    names = {f"test_{index}": onset for index, onset in enumerate(onsets)}
+    return write_seisbench(tmp_path_factory.mktemp("data"), names)
 
 
 def test_command_ranks_layers_and_draws_them(model, data, tmp_path, run_cli):
