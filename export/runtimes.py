@@ -108,6 +108,7 @@ class TfliteRunner:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: TFLite cannot run it ({error}).") from None
+        self._path = path
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or tuple(inputs[0]["shape"][1:]) != WINDOW_SHAPE:
             shapes = [tuple(int(n) for n in i["shape"]) for i in inputs]
@@ -135,7 +136,15 @@ class TfliteRunner:
     def _one(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.reset_all_variables()
         self._interpreter.set_tensor(self._input["index"], _quantize(window[None], self._input))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{self._path}: TFLite stopped in the middle of it ({reason}).",
+                "An int8 model may hold a division that its calibration makes one by zero, as the "
+                "attention of EQTransformer does: export float32, or quantize a distilled student.",
+            ) from None
         outputs = [
             _dequantize(self._interpreter.get_tensor(output["index"]), output)
             for output in self._outputs

@@ -38,7 +38,7 @@ def write(tmp_path):
     ("file", "stages", "output"),
     [
         ("pipeline.yaml", ["simplify", "substitute", "prune", "distill", "quantize"], "default"),
-        ("pipelines/pruned.yaml", ["simplify", "substitute", "prune", "quantize"], "pruned"),
+        ("pipelines/pruned.yaml", ["simplify", "substitute", "prune"], "pruned"),
     ],
 )
 def test_pipelines_of_the_repository_are_valid(file, stages, output):

@@ -85,7 +85,8 @@ def folder(published, tmp_path_factory):
     published("eqt-original")
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "pipeline.yaml").write_text(PIPELINE)
-    training = "run/stages/2-distill-*.partial/scratch/checkpoints/ckpt-1.index"
+    # The last file of a checkpoint to be written: it names the checkpoint to go on from.
+    training = "run/stages/2-distill-*.partial/scratch/checkpoints/checkpoint"
     assert kill_once(folder, training, signal.SIGKILL) == -signal.SIGKILL
     (baseline,) = folder.glob("run/stages/0-baseline-*")
     made = (baseline / "manifest.json").stat().st_mtime_ns

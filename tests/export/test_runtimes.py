@@ -72,3 +72,26 @@ def test_model_of_another_shape_is_refused():
     x = keras.Input((3000, 3))
     with pytest.raises(InputError, match="3000"):
         KerasRunner(keras.Model(x, keras.layers.Conv1D(3, 1)(x)))
+
+
+class OutOfRange(tf.Module):
+    """Looks up a place that the window itself names, and that there may not be."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 6000, 3), tf.float32, name="waveform")])
+    def predict(self, waveform):
+        place = tf.cast(tf.reduce_max(waveform), tf.int32)
+        return {"prediction": waveform * tf.gather(tf.constant([0.0, 1.0]), place)}
+
+
+def test_runtime_that_stops_in_the_middle_is_said(tmp_path):
+    module = OutOfRange()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.predict.get_concrete_function()], module
+    )
+    path = tmp_path / "lookup.tflite"
+    path.write_bytes(converter.convert())
+    runner = load_runner(path)
+    window = np.ones((1, 6000, 3), np.float32)
+    np.testing.assert_array_equal(runner(window), window)
+    with pytest.raises(InputError, match=r"lookup\.tflite: TFLite stopped in the middle of it"):
+        runner(100 * window)
