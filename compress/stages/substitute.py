@@ -153,9 +153,9 @@ def shared_layers(model: keras.Model) -> set[str]:
     reads in both directions says no more where it stands once a decoder has a CNN-BiLSTM.
     """
     from baseline.keras import keras
-    from compress.graphs.edit import parents
+    from compress.graphs.edit import is_output, parents
 
-    heads = [layer for layer in model.layers if any(layer.output is y for y in model.outputs)]
+    heads = [layer for layer in model.layers if is_output(model, layer)]
     if len(heads) == 1 and isinstance(heads[0], keras.layers.Concatenate):
         heads = parents(heads[0])
     found = []
