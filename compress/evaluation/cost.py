@@ -84,6 +84,9 @@ def _layer_multiply_adds(layer: keras.layers.Layer) -> int:
         steps, channels = layer.input_shape[1:]
         seen = layer.width if isinstance(layer, BandedSelfAttention) else steps
         return 2 * steps * channels * layer.units + steps * seen * (layer.units + channels)
+    if isinstance(layer, layers.Attention):
+        (_, queries, units), (_, steps, values) = layer.input_shape[:2]
+        return queries * steps * (units + values)
     if isinstance(layer, EdgeCorrection1D):
         return math.prod(layer.first.shape) + math.prod(layer.last.shape)
     if isinstance(layer, layers.SeparableConv1D):

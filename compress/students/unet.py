@@ -1,13 +1,13 @@
-"""A depthwise-separable U-Net with sub-pixel upsampling and a dilated middle.
+"""A depthwise-separable U-Net with sub-pixel upsampling and a context of a minute in its middle.
 
-A strided first layer brings 6000 samples to 1500 steps; three strided levels bring them to 125,
-where dilated convolutions let every step see the whole minute; three sub-pixel levels with skip
-connections lead back, and the last layer gives four samples of each probability per step. A
-sub-pixel level is a convolution with r times the channels and a reshape: upsampling without
+A strided first layer brings 6000 samples to 1500 or 750 steps; strided levels bring them to 125,
+where dilated convolutions or attention let every step see the whole minute; sub-pixel levels with
+skip connections lead back, and the last layer gives four or eight samples of each probability per
+step. A sub-pixel level is a convolution with r times the channels and a reshape: upsampling without
 repeating samples (Shi et al. 2016, "Real-time single image and video super-resolution", CVPR).
 
-Nothing here loops, attends or repeats: convolutions, additions and reshapes only, which TFLite and
-ONNX Runtime quantize to int8 as they are.
+Nothing here loops or repeats, and attention is a softmax of dot products: TFLite and ONNX Runtime
+quantize all of it to int8 as it is.
 """
 
 from __future__ import annotations
@@ -17,43 +17,52 @@ from typing import Any
 from baseline.contract import OUTPUTS, WINDOW_SAMPLES, WINDOW_SHAPE
 from baseline.keras import keras
 from compress.students import UNetStudent
+from compress.students.attention import dot_attention
 
-STEM_STRIDE = 4
-STEM_KERNEL = 11
-DOWNSAMPLING = (2, 2, 3)
-"""After the stem, 1500 steps become 750, 375 and 125: every level divides the window evenly."""
+STEM_KERNEL_PER_STRIDE = {4: 11, 8: 15}
+DOWNSAMPLING = {4: (2, 2, 3), 8: (2, 3)}
+"""By the stride of the stem. 1500 steps become 750, 375 and 125: every level divides evenly."""
+
+ATTENTION_BLOCKS = 2
 
 
 def build_unet(config: UNetStudent) -> keras.Model:
     """An untrained student from `waveform` (batch, 6000, 3) to `prediction` (batch, 6000, 3)."""
+    widths = config.scaled_channels()
+    downsampling = DOWNSAMPLING[config.stem_stride]
     waveform = keras.Input(WINDOW_SHAPE, name="waveform")
     x = keras.layers.Conv1D(
-        config.channels[0],
-        STEM_KERNEL,
-        strides=STEM_STRIDE,
+        widths[0],
+        STEM_KERNEL_PER_STRIDE[config.stem_stride],
+        strides=config.stem_stride,
         padding="same",
         use_bias=False,
         name="stem_conv",
     )(waveform)
     x = _norm_relu(x, "stem")
-    x = _separable(x, config.channels[0], config.kernel, "level_0")
+    x = _separable(x, widths[0], config.kernel, "level_0")
     skips = []
-    for level, (stride, channels) in enumerate(
-        zip(DOWNSAMPLING, config.channels[1:], strict=True), start=1
-    ):
+    for level, (stride, channels) in enumerate(zip(downsampling, widths[1:], strict=True), start=1):
         skips.append(x)
         x = _separable(x, channels, config.kernel, f"down_{level}", strides=stride)
-        x = _separable(x, channels, config.kernel, f"level_{level}")
-    for index, dilation in enumerate(config.dilations):
-        y = _separable(x, config.channels[-1], config.kernel, f"context_{index}", dilation=dilation)
-        x = keras.layers.Add(name=f"context_{index}_add")([x, y])
-    for level in reversed(range(len(DOWNSAMPLING))):
-        channels = config.channels[level]
-        x = _sub_pixel(x, channels, DOWNSAMPLING[level], f"up_{level}")
+        if config.refine:
+            x = _separable(x, channels, config.kernel, f"level_{level}")
+    if config.context == "dilation":
+        for index, dilation in enumerate(config.dilations):
+            x = _residual(x, config.kernel, f"context_{index}", dilation)
+    if config.context == "attention":
+        for index in range(ATTENTION_BLOCKS):
+            x = _attentive(x, f"attention_{index}")
+            x = _residual(x, config.kernel, f"context_{index}")
+    for level in reversed(range(len(downsampling))):
+        x = _sub_pixel(x, widths[level], downsampling[level], f"up_{level}")
         x = keras.layers.Add(name=f"up_{level}_add")([x, skips[level]])
-        x = _separable(x, channels, config.kernel, f"up_{level}_mix")
+        x = _separable(x, widths[level], config.kernel, f"up_{level}_mix")
     x = keras.layers.Conv1D(
-        STEM_STRIDE * len(OUTPUTS), config.kernel, padding="same", name="head_conv"
+        config.stem_stride * len(OUTPUTS),
+        config.head_kernel or config.kernel,
+        padding="same",
+        name="head_conv",
     )(x)
     x = keras.layers.Reshape((WINDOW_SAMPLES, len(OUTPUTS)), name="head_sub_pixel")(x)
     prediction = keras.layers.Activation("sigmoid", name="prediction")(x)
@@ -78,6 +87,19 @@ def _separable(
         name=f"{name}_conv",
     )(x)
     return _norm_relu(x, name)
+
+
+def _residual(x: Any, kernel: int, name: str, dilation: int = 1) -> Any:
+    y = _separable(x, int(x.shape[-1]), kernel, name, dilation=dilation)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _attentive(x: Any, name: str) -> Any:
+    """What a step finds in all others, added to it."""
+    channels = int(x.shape[-1])
+    y = dot_attention(x, units=channels // 2, channels=channels, name=name)
+    y = keras.layers.BatchNormalization(name=f"{name}_norm")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
 def _sub_pixel(x: Any, channels: int, factor: int, name: str) -> Any:
