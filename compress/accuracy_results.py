@@ -1,4 +1,4 @@
-"""What was measured of a model's accuracy, as JSON: curves, strata, biases, tasks, agreement."""
+"""What was measured of a model's accuracy, as JSON: curves, reliability, strata, agreement, ..."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ from compress.evaluation.curves import (
     average_precision,
     best_threshold,
     precision_recall,
+)
+from compress.evaluation.reliability import (
+    Bin,
+    calibration_error,
+    claims,
+    diagram,
+    equal_count,
+    equal_width,
 )
 from compress.evaluation.seisbench_tasks import TaskResults
 from compress.evaluation.strata import Stratum, WholeSecond
@@ -71,6 +79,32 @@ def _curve_document(scored: Scored) -> dict[str, Any]:
     for name, values in vars(curve).items():
         document[name] = [round(float(value), 6) for value in values[kept[: len(values)]]]
     return document
+
+
+def reliability_document(scores: WindowScores) -> dict[str, Any]:
+    """By output: the expected calibration error over both kinds of bins, and the diagram."""
+    return {
+        output: {
+            "windows": len(claimed.probability),
+            "calibration_error": interval_document(calibration_error(claimed, equal_width())),
+            "calibration_error_equal_count": interval_document(
+                calibration_error(claimed, equal_count(claimed.probability))
+            ),
+            "bins": [_bin_document(each) for each in diagram(claimed, equal_width())],
+        }
+        for output, claimed in claims(scores).items()
+    }
+
+
+def _bin_document(each: Bin) -> dict[str, Any]:
+    return {
+        "lower": round(each.lower, 6),
+        "upper": round(each.upper, 6),
+        "windows": each.windows,
+        "records": each.records,
+        "probability": each.probability if each.windows else None,
+        "right": interval_document(each.right),
+    }
 
 
 def strata_document(strata: dict[str, list[Stratum]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from compress.accuracy_results import (
     agreement_document,
     curves_document,
+    reliability_document,
     residuals_document,
     strata_document,
     tasks_document,
@@ -64,8 +65,9 @@ def evaluate_models(
         progress: where progress is shown.
 
     Returns:
-        A JSON document: per model cost, counts, metrics with intervals, curves, strata, residuals
-        and the whole-second bias; between them paired differences and the latency ratio.
+        A JSON document: per model cost, counts, metrics with intervals, curves, reliability,
+        strata, residuals and the whole-second bias; between them paired differences and the
+        latency ratio.
 
     Raises:
         InputError: a model or the data cannot be used, or a bundle's thresholds were tuned on them.
@@ -105,6 +107,7 @@ def evaluate_models(
                 **to_document(result),
                 "metrics": metrics_document(counts),
                 "curves": curves_document(scores.scored),
+                "reliability": reliability_document(scores),
                 "strata": strata_document(strata(scores, source)),
                 "residuals": residuals_document(scores),
                 "whole_second_bias": whole_second_document(bias),

@@ -25,6 +25,7 @@ class WindowScores:
         truths: what is known of the windows.
         rows: counts of each window, float64, shape (n, len(COLUMNS)).
         residuals_s: highest peak minus onset in seconds, by phase, shape (n,); NaN without label.
+        highest_probability: of that peak, by phase, shape (n,); of every window.
         scored: candidates for a sweep of the thresholds, by output.
     """
 
@@ -32,6 +33,7 @@ class WindowScores:
     truths: Truths
     rows: NDArray[np.float64]
     residuals_s: dict[str, NDArray[np.float64]]
+    highest_probability: dict[str, NDArray[np.float64]]
     scored: dict[Output, Scored]
 
     def counts(self, where: NDArray[np.bool_] | None = None) -> Counts:
@@ -65,6 +67,7 @@ def score_windows(
     truths: list[Truths] = []
     rows: list[NDArray[np.float64]] = []
     residuals: dict[str, list[NDArray[np.float64]]] = {"p": [], "s": []}
+    probabilities: dict[str, list[NDArray[np.float64]]] = {"p": [], "s": []}
     scored: dict[Output, list[Scored]] = {output: [] for output in OUTPUTS}
     task = progress.add_task(what, total=len(record_names))
     for windows in labelled_windows(source, protocol):
@@ -77,6 +80,8 @@ def score_windows(
         highest = highest_peaks(predictions)
         residuals["p"].append((highest.p_sample - batch.p_samples) / SAMPLING_RATE_HZ)
         residuals["s"].append((highest.s_sample - batch.s_samples) / SAMPLING_RATE_HZ)
+        probabilities["p"].append(highest.p_probability.astype(np.float64))
+        probabilities["s"].append(highest.s_probability.astype(np.float64))
         for output, candidates in score(predictions, batch, len(record_names)).items():
             scored[output].append(candidates)
         truths.append(batch)
@@ -86,5 +91,6 @@ def score_windows(
         Truths(*(np.concatenate([vars(t)[name] for t in truths]) for name in vars(truths[0]))),
         np.concatenate(rows),
         {phase: np.concatenate(parts) for phase, parts in residuals.items()},
+        {phase: np.concatenate(parts) for phase, parts in probabilities.items()},
         {output: join(parts) for output, parts in scored.items()},
     )

@@ -68,6 +68,7 @@ def write_plots(document: Document, folder: Path) -> list[Path]:
     models = document["models"]
     figures: dict[str, Callable[[Sequence[Document]], Figure]] = {
         "precision_recall": precision_recall,
+        "reliability": reliability,
         "strata": strata,
         "residuals": residuals,
     }
@@ -105,6 +106,62 @@ def precision_recall(models: Sequence[Document]) -> Figure:
     figure.supxlabel(
         "P and S: every peak of the probability, within 0.5 s of the label. "
         "Detection: windows with an earthquake against noise windows. Grey: lines of equal F1.",
+        fontsize=8,
+    )
+    return figure
+
+
+def write_reliability(path: Path, models: Sequence[Document]) -> None:
+    """Draw the reliability of some rows of a run's results."""
+    named = [{"name": model["label"], **model} for model in models]
+    with mpl.rc_context(STYLE):
+        reliability(named).savefig(path)
+
+
+def reliability(models: Sequence[Document]) -> Figure:
+    """What was right over what was claimed, by window, and below how often it was claimed.
+
+    Bins of fewer than five records are in the histogram only.
+    """
+    figure = _figure(9.6, 5.0)
+    diagrams, histograms = figure.subplots(
+        2, len(OUTPUT_NAMES), sharex=True, sharey="row", height_ratios=(3, 1)
+    )
+    for axes, below, output in zip(diagrams, histograms, OUTPUT_NAMES, strict=True):
+        axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
+        for index, model in enumerate(models):
+            measured = model["reliability"][output]
+            bins = measured["bins"]
+            shown = [each for each in bins if each["records"] >= SHOWN_RECORDS]
+            error = measured["calibration_error"]["point"]
+            score = "not measurable" if error is None else f"ECE {error:.3f}"
+            _points(
+                axes,
+                np.array([each["probability"] for each in shown]),
+                [each["right"] for each in shown],
+                index,
+                f"{_name(model)}, {score}",
+            )
+            lower, upper = (np.array([each[edge] for each in bins]) for edge in ("lower", "upper"))
+            width = 0.85 * (upper - lower) / len(models)
+            below.bar(
+                (lower + upper) / 2 + (index - (len(models) - 1) / 2) * width,
+                [each["windows"] for each in bins],
+                width,
+                color=COLOURS[index % len(COLOURS)],
+            )
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=OUTPUT_NAMES[output])
+        axes.legend(loc="best", fontsize=8)
+        below.set_xlabel("probability")
+    # Linear up to 1, since a logarithm has no place for empty bins.
+    histograms[0].set_yscale("symlog", linthresh=1)
+    histograms[0].set_ylim(bottom=0)
+    diagrams[0].set_ylabel("share that is right")
+    histograms[0].set_ylabel("windows")
+    figure.supxlabel(
+        "One probability per window. P and S: of the highest peak, right within 0.5 s of the "
+        "label. Detection: right in a window with an earthquake.\nNoise windows included. Grey: "
+        "calibrated. 95 % intervals over records; bins of fewer than five records are not drawn.",
         fontsize=8,
     )
     return figure

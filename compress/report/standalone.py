@@ -50,7 +50,8 @@ def accuracy_table(models: list[dict[str, Any]]) -> Table:
         title="Without regard to the models' own thresholds",
         caption="Recall where a model raises so many false alarms per hour of noise; P and S at "
         "0.5 s and with probabilities of 0.01 or more. Whole-second bias: P within 0.1 s with P on "
-        "whole seconds of the window, less the same between them.",
+        "whole seconds of the window, less the same between them. Calibration error: how far "
+        "probabilities lie from the share of windows in which they are right.",
         caption_justify="left",
     )
     table.add_column("measure", no_wrap=True)
@@ -65,6 +66,9 @@ def accuracy_table(models: list[dict[str, Any]]) -> Table:
         for at in zip(*(curve[output]["at_false_alarms"] for curve in curves), strict=True):
             name = f"{output} recall at {at[0]['allowed_per_hour']:g} false alarms/h"
             table.add_row(name, *(interval(point["recall"]) for point in at))
+    for output in curves[0]:
+        errors = [model["reliability"][output]["calibration_error"] for model in models]
+        table.add_row(f"{output} calibration error", *map(interval, errors))
     biases = [model["whole_second_bias"] for model in models]
     if biases[0]:
         differences = [interval(bias["difference"]) for bias in biases]

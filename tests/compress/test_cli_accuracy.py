@@ -101,9 +101,15 @@ def test_everything_that_is_measured(command, model, data, tmp_path):
     assert tasks["detection"]["earthquake_windows"] == 8
     assert tasks["onset"]["p"]["windows"] == 8
     assert "p_f1_0.2s" in output
+    for output_name, claimed in ours["reliability"].items():
+        assert claimed["windows"] == 24, output_name  # eight of noise
+        assert sum(each["windows"] for each in claimed["bins"]) == 24
+        assert 0 <= claimed["calibration_error"]["point"] <= 1
+        assert 0 <= claimed["calibration_error_equal_count"]["point"] <= 1
+    assert "detection calibration error" in output
     assert "whole-second bias (8 records)" in output
     assert "task 2: phase MCC" in output
-    assert len(list((tmp_path / "plots").glob("*.png"))) == 4
+    assert len(list((tmp_path / "plots").glob("*.png"))) == 5
 
 
 @pytest.mark.parametrize("category", ["noise", "earthquake_local"])

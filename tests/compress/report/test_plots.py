@@ -30,10 +30,23 @@ def model(name: str, quality: float = 0.8) -> dict:
         "recall": [quality, 0.6, 0.2],
     }
     edges = np.linspace(-0.495, 0.495, 34).tolist()
+    bins = [
+        {
+            "lower": i / 10,
+            "upper": (i + 1) / 10,
+            "windows": i,
+            "records": i,
+            "probability": (i + 0.5) / 10 if i else None,
+            "right": interval(quality) if i else NOTHING,
+        }
+        for i in range(10)
+    ]
+    claimed = {"windows": 45, "calibration_error": interval(1 - quality), "bins": bins}
     histogram = {"windows": 33, "counts": [1] * 33, "outside": 0}
     return {
         "name": f"somewhere/{name}",
         "curves": dict.fromkeys(("detection", "p", "s"), curve),
+        "reliability": dict.fromkeys(("detection", "p", "s"), claimed),
         "strata": {
             "snr_db": [stratum("< 10", quality), stratum("≥ 10", 0.9)],
             "s_minus_p_s": [stratum("0–2", quality), stratum("2–5", 0.7)],
@@ -61,7 +74,7 @@ def texts(axes) -> list[str]:
 def test_every_figure_is_written(models, tmp_path) -> None:
     written = plots.write_plots({"models": models}, tmp_path / "figures")
 
-    names = {"precision_recall", "strata", "residuals", "whole_second_bias"}
+    names = {"precision_recall", "reliability", "strata", "residuals", "whole_second_bias"}
     assert {path.stem for path in written} == names
     for path in written:
         image = matplotlib.image.imread(path)
@@ -86,6 +99,25 @@ def test_what_could_not_be_measured_is_said(models) -> None:
     models[0]["curves"] = dict(models[0]["curves"], s=nothing)
 
     assert texts(plots.precision_recall(models).axes[2])[0] == "teacher, not measurable"
+
+
+def test_reliability(models) -> None:
+    unknown = models[1]["reliability"]["s"] | {"calibration_error": NOTHING}
+    models[1]["reliability"] = models[1]["reliability"] | {"s": unknown}
+
+    figure = plots.reliability(models)
+
+    diagrams, histograms = figure.axes[:3], figure.axes[3:]
+    assert [axes.get_title() for axes in diagrams] == ["Detection", "P", "S"]
+    assert texts(diagrams[1]) == ["teacher, ECE 0.200", "student, ECE 0.400"]
+    assert texts(diagrams[2])[1] == "student, not measurable"
+    points = diagrams[0].containers[1].lines[0]  # bins of five records and more
+    assert points.get_xdata().tolist() == pytest.approx([0.55, 0.65, 0.75, 0.85, 0.95])
+    assert points.get_ydata().tolist() == [0.6] * 5
+    for axes in histograms:
+        assert [[bar.get_height() for bar in bars] for bars in axes.containers] == [
+            [*range(10)]
+        ] * 2
 
 
 def test_strata_leave_out_what_all_windows_share(models) -> None:
@@ -153,6 +185,13 @@ def test_no_label_at_all_draws_nothing(models) -> None:
     for each in models:
         each["residuals"] = dict(each["residuals"], p=empty, s=empty)
         each["strata"] = {name: [] for name in each["strata"]}
+        nothing = [
+            bin_ | {"windows": 0, "records": 0, "probability": None, "right": NOTHING}
+            for bin_ in each["reliability"]["p"]["bins"]
+        ]
+        unknown = {"windows": 0, "calibration_error": NOTHING, "bins": nothing}
+        each["reliability"] = dict.fromkeys(each["reliability"], unknown)
 
+    plots.reliability(models)
     plots.residuals(models)
     plots.strata(models)
