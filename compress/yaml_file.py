@@ -203,6 +203,8 @@ def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
             node = resolve(node.get("items", {}))
         elif part in node.get("properties", {}):
             node = resolve(node["properties"][part])
+        elif isinstance(node.get("additionalProperties"), dict):  # any key, one kind of value
+            node = resolve(node["additionalProperties"])
         else:
             tagged = node.get("discriminator", {}).get("mapping", {})
             if part in tagged:

@@ -1,0 +1,1 @@
+"""Search over student size and training settings: accuracy against multiply-adds."""
