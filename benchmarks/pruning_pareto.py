@@ -31,8 +31,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from baseline.errors import InputError
+from compress.data.mixture import Mixture
 from compress.data.records import Source
-from compress.data.sources import JoinedSource, check_disjoint, open_folder
+from compress.data.sources import check_disjoint, open_folder
 from compress.data.synthetic import SyntheticSource
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds
 from compress.evaluation.latency import compare_files
@@ -132,7 +133,7 @@ def measure(arguments: argparse.Namespace, progress: Progress) -> list[Point]:
     parts: list[Source] = [open_folder(folder) for folder in arguments.train]
     if arguments.synthetic:
         parts.append(SyntheticSource(arguments.synthetic, arguments.seed))
-    train = JoinedSource(parts)
+    train = Mixture(parts)
     check_disjoint({"--data": test, "training": train})
     runner = load_runner(find_keras(arguments.model).path)
     assert isinstance(runner, KerasRunner)

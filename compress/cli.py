@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 
 from baseline.errors import InputError
+from compress.cli_data import data_app
+from compress.cli_tune import tune as search
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,6 +31,8 @@ app = typer.Typer(
 )
 baseline_app = typer.Typer(help="The published EQTransformer models.", no_args_is_help=True)
 app.add_typer(baseline_app, name="baseline")
+app.add_typer(data_app, name="data")
+app.command("tune")(search)
 
 console = Console()
 if not console.is_terminal:  # a log has no width: never break a table there
@@ -84,7 +88,8 @@ def run(
     """Run a pipeline: every stage, measured and gated, then the exports.
 
     Finished stages are kept in the output folder and not run again. Where GITHUB_STEP_SUMMARY names
-    a file, a summary is appended to it.
+    a file, a summary is appended to it. For stages that several workers train together, start this
+    on each of them, with its TF_CONFIG.
     """
     from compress.config import load_pipeline
 
@@ -105,6 +110,9 @@ def run(
     _require_folder("--junit", junit)
     with _progress() as progress:
         result = run_pipeline(declared, folder, progress, show)
+    if result is None:
+        console.print("This worker has done its part; the first worker goes on and reports.")
+        return
     if junit:
         write_junit(
             junit,
@@ -251,6 +259,12 @@ def tune_thresholds(
         int, typer.Option(min=1, max=100, help="Windows per record, at random places.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the places.")] = 0,
+    detection: Annotated[
+        float | None,
+        typer.Option(min=1e-6, max=1, help="Take this one instead of the best."),
+    ] = None,
+    p: Annotated[float | None, typer.Option("--p", min=1e-6, max=1, help="Likewise.")] = None,
+    s: Annotated[float | None, typer.Option("--s", min=1e-6, max=1, help="Likewise.")] = None,
 ) -> None:
     """Choose the thresholds with the best F1, on development data only."""
     from compress.evaluation.tuning import tune
@@ -265,6 +279,11 @@ def tune_thresholds(
             seed=seed,
             write=write,
             progress=progress,
+            fixed={
+                output: threshold
+                for output, threshold in (("detection", detection), ("p", p), ("s", s))
+                if threshold is not None
+            },
         )
     show_tuning(console, document)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from compress.data.mixture import Share
 from compress.data.sources import SourceConfig, relative_to_file
 from compress.evaluation.protocol import Protocol
 from compress.gates import Gates
@@ -26,8 +27,20 @@ class DataConfig(_Section):
     """The three data sets. They must not share records."""
 
     train: Sources = Field(description="Records to train on.")
-    calibration: Sources = Field(description="Records to calibrate int8 on.")
+    calibration: Sources = Field(description="Records to calibrate int8 and probabilities on.")
     evaluation: Sources = Field(description="Labelled records to measure accuracy on.")
+
+    @model_validator(mode="after")
+    def _shares_in_training(self) -> Self:
+        for name in ("calibration", "evaluation"):
+            if any(source.share != Share() for source in getattr(self, name)):
+                raise ValueError(
+                    f"{name}: weight and label_weight are for sources of train only: what is "
+                    "measured is measured on records as often as they are there"
+                )
+        if all(source.weight == 0 for source in self.train):
+            raise ValueError("train: every source has weight 0, so that there is none to draw from")
+        return self
 
 
 class EvaluationConfig(Protocol):

@@ -6,8 +6,9 @@ was interrupted, or whose later stages were changed, goes on from where it stand
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from rich.progress import Progress
 
 from baseline.errors import InputError
 from baseline.published import CITATION, LICENCE, PUBLISHED, fetch
+from compress.accuracy_results import reliability_document
 from compress.config import ExportConfig, Pipeline
 from compress.data.feeds import random_windows
 from compress.data.records import Source
@@ -26,10 +28,13 @@ from compress.data.sources import check_disjoint, describe_set, open_set
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
 from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
-from compress.evaluation.protocol import evaluate, labelled
+from compress.evaluation.protocol import labelled
+from compress.evaluation.window_scores import score_windows
 from compress.gates import Gates, Measured, Outcome, Verdict, judge
 from compress.measurements import StoredModel, window_protocol
-from compress.report.markdown import write_report
+from compress.models import find
+from compress.report.markdown import RELIABILITY_FILE, write_report
+from compress.report.plots import write_reliability
 from compress.results import (
     differences_document,
     from_document,
@@ -50,6 +55,8 @@ from compress.store import (
     versions,
     write_json,
 )
+from compress.training.crew import Crew, Order
+from compress.training.distributed import VARIABLE, Place, Workers, declared_place, gather
 from export.bundle import write_bundle
 from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
 from export.runtimes import KerasRunner, load_runner
@@ -140,21 +147,42 @@ def baseline_key(baseline_hash: str) -> str:
     return content_key("baseline", baseline_hash, code_hash(), versions())
 
 
-def stage_key(parent: str, stage: Stage, pipeline: Pipeline, data: Data) -> str:
-    """Content key of a stage that is applied to the model with the key `parent`."""
+def stage_key(
+    parent: str, stage: Stage, pipeline: Pipeline, data: Data, earlier: Mapping[str, str]
+) -> str:
+    """Content key of a stage that is applied to the model with the key `parent`.
+
+    `earlier` holds the keys of all stages before it by label.
+
+    Raises:
+        InputError: a model that the stage names is neither an earlier stage nor to be found.
+    """
     settings = stage.model_dump(mode="json", exclude=RULES)
     prints = data.fingerprints()
-    return content_key(parent, settings, pipeline.seed, prints["train"], prints["calibration"])
+    parts = [parent, settings, pipeline.seed, prints["train"], prints["calibration"]]
+    named = {
+        name: earlier.get(name) or _hash_of_named(name, stage, earlier)
+        for name in stage.named_models()
+    }
+    return content_key(*parts, named) if named else content_key(*parts)
+
+
+def _hash_of_named(name: str, stage: Stage, earlier: Mapping[str, str]) -> str:
+    try:
+        return file_hash(find(name).path)
+    except InputError as error:
+        stages = f"Stages before {stage.kind} are {', '.join(earlier)}."
+        raise InputError(f"{stage.kind}: {error.message}", f"{error.hint} {stages}") from None
 
 
 def stage_keys(pipeline: Pipeline, baseline_hash: str, data: Data) -> list[tuple[str, str]]:
     """Label and content key of the baseline and of every stage, if none of them is skipped."""
     key = baseline_key(baseline_hash)
-    keys = [(BASELINE_LABEL, key)]
+    keys = {BASELINE_LABEL: key}
     for number, stage in enumerate(pipeline.stages, start=1):
-        key = stage_key(key, stage, pipeline, data)
-        keys.append((stage_label(number, stage), key))
-    return keys
+        key = stage_key(key, stage, pipeline, data, keys)
+        keys[stage_label(number, stage)] = key
+    return list(keys.items())
 
 
 def stage_label(number: int, stage: Stage) -> str:
@@ -182,11 +210,14 @@ def run(
     folder: Path,
     progress: Progress,
     on_row: Callable[[Row], None] = lambda row: None,
-) -> Run:
+) -> Run | None:
     """Run a pipeline and write `results.json` and `report.md` into its output folder.
 
     A stage whose gates fail is the last: what came before it, and it, are kept and reported. With
     `on_fail: skip` the run goes on from the model before that stage instead.
+
+    Where stages are trained by several workers, each of these calls this; the first one runs the
+    pipeline, the others train along.
 
     Args:
         pipeline: what to do.
@@ -194,11 +225,21 @@ def run(
         progress: where progress is shown.
         on_row: called with each model's row of the results as soon as it is measured.
 
+    Returns:
+        What came of it; None for another worker than the first.
+
     Raises:
         InputError: something that was given cannot be used. Finished stages stay.
     """
+    joint = any(stage.joint_batch() for stage in pipeline.stages)
+    place = declared_place() if joint else None
+    if place and place.index:
+        _Runner(pipeline, folder, progress, on_row, place).train_along()
+        return None
     with _locked(pipeline.output):
-        return _Runner(pipeline, folder, progress, on_row).run()
+        runner = _Runner(pipeline, folder, progress, on_row, place)
+        with runner.crew.dismissed_after():
+            return runner.run()
 
 
 @dataclass(frozen=True)
@@ -224,7 +265,12 @@ class _Runner:
     """The state of one run."""
 
     def __init__(
-        self, pipeline: Pipeline, folder: Path, progress: Progress, on_row: Callable[[Row], None]
+        self,
+        pipeline: Pipeline,
+        folder: Path,
+        progress: Progress,
+        on_row: Callable[[Row], None],
+        place: Place | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.progress = progress
@@ -233,6 +279,9 @@ class _Runner:
         self.baseline_path, self.baseline_hash = resolve_baseline(pipeline, folder)
         self.store = Store(pipeline.output / "stages")
         self.rows: list[Row] = []
+        self.finished: dict[str, Artifact] = {}
+        keys = stage_keys(pipeline, self.baseline_hash, self.data)  # checks the teachers, too
+        self.crew = Crew(self._gather(place, dict(keys)))
         # Windows on which every export is compared with its origin.
         self.reference_windows = random_windows(
             self.data.calibration, MINIMUM_WINDOWS, pipeline.seed
@@ -241,12 +290,15 @@ class _Runner:
     def run(self) -> Run:
         """All stages, then the exports."""
         started = time.monotonic()
-        baseline = self._baseline()
+        baseline = self.finished[BASELINE_LABEL] = self._baseline()
         reference = self._measure(baseline, baseline, Precision.FLOAT32)
         kept = _Kept(baseline, reference)
         passed = True
         for number, stage in enumerate(self.pipeline.stages, start=1):
             artifact = self._stage(stage, stage_label(number, stage), kept.artifact, baseline)
+            self.finished[stage_label(number, stage)] = artifact
+            if not any(later.joint_batch() for later in self.pipeline.stages[number:]):
+                self.crew.dismiss()
             gates = _joined(self.pipeline.gates, stage.gates)
             precision = Precision.INT8 if stage.phase is Phase.PRECISION else Precision.FLOAT32
             comparison = _Comparison(gates, reference, kept.measured, stage.on_fail == "skip")
@@ -274,8 +326,78 @@ class _Runner:
             "models": self.rows,
         }
         write_json(self.pipeline.output / RESULTS_FILE, results)
+        write_reliability(self.pipeline.output / RELIABILITY_FILE, self._shown_rows())
         write_report(self.pipeline.output / "report.md", results)
         return Run(self.pipeline.output, results)
+
+    def train_along(self) -> None:
+        """What another worker does: its share of the trainings that the first one calls it to.
+
+        Raises:
+            InputError: the first worker failed or was lost, or its files are not to be seen here.
+        """
+        if self.crew.workers.number == 1:  # all that could be trained together is finished
+            return
+        stages = {stage_label(n, stage): stage for n, stage in enumerate(self.pipeline.stages, 1)}
+        for order in self.crew.orders():
+            folder = self.pipeline.output / order["folder"]
+            if not folder.is_dir():
+                raise InputError(
+                    f"{folder}: is not there, where the first worker makes {order['label']}.",
+                    "All workers have to see the same output folder.",
+                )
+            self.finished = {
+                label: self.store.get(label, key) for label, key in order["earlier"].items()
+            }
+            stage = stages[order["label"]]
+            with tempfile.TemporaryDirectory() as products:
+                baseline = self.finished[BASELINE_LABEL]
+                context = self._context(stage, baseline, folder / "scratch", Path(products))
+                stage.apply(StageModel(_load(self.finished[order["parent"]])), context)
+
+    def _gather(self, place: Place | None, keys: Mapping[str, str]) -> Workers:
+        """The workers of stages that are trained together, where these are not finished.
+
+        Raises:
+            InputError: they are not declared, do not come, cannot share a batch, or are about to
+                make something else than the first.
+        """
+        batches = {
+            label: stage.joint_batch()
+            for number, stage in enumerate(self.pipeline.stages, start=1)
+            if not self.store.find(label := stage_label(number, stage), keys[label])
+        }
+        shared = {label: batch for label, batch in batches.items() if batch}
+        if not shared:
+            return Workers()
+        if place is None:
+            raise InputError(
+                f"{', '.join(shared)}: distributed: multi_worker needs the environment variable "
+                f"{VARIABLE}, which is not set.",
+                "Start this command on every worker with its own, as docs/distributed.md shows, or "
+                "leave distributed out.",
+            )
+        for label, batch in shared.items():
+            if batch % place.number:
+                raise InputError(
+                    f"{label}: a batch of {batch} cannot be divided among {place.number} workers.",
+                    f"Take a multiple of {place.number}.",
+                )
+        with self._waiting("wait for the other workers"):
+            workers = gather(place)
+            ours = content_key(keys)
+            if workers.from_first(lambda: ours) != ours:
+                raise InputError(
+                    "This worker would not make what the first worker makes.",
+                    "The pipeline file, --set, data, and the versions of this program and its "
+                    "packages have to be the same for all.",
+                )
+        return workers
+
+    def _shown_rows(self) -> list[Row]:
+        """The baseline and the last model that was kept."""
+        kept = [row for row in self.rows if not row["skipped"]]
+        return [kept[0], kept[-1]] if len(kept) > 1 else kept
 
     def _passes(self, row: Row) -> bool:
         tolerated = {Outcome.PASS.value}
@@ -296,7 +418,8 @@ class _Runner:
 
     def _stage(self, stage: Stage, label: str, parent: Artifact, baseline: Artifact) -> Artifact:
         """Find the finished stage, or make it."""
-        key = stage_key(parent.key, stage, self.pipeline, self.data)
+        earlier = {label: artifact.key for label, artifact in self.finished.items()}
+        key = stage_key(parent.key, stage, self.pipeline, self.data, earlier)
         found = self.store.find(label, key)
         if found:
             return found
@@ -306,21 +429,40 @@ class _Runner:
             "stage": stage.model_dump(mode="json", exclude=RULES)
         }
         with self.store.unfinished(label, key, manifest) as folder:
-            context = Context(
-                baseline=_load(baseline),
-                train=self.data.train,
-                calibration=self.data.calibration,
-                seed=self.pipeline.seed,
-                scratch=folder / "scratch",
-                products=folder,
-                progress=self.progress,
-            )
+            context = self._context(stage, baseline, folder / "scratch", folder)
             before = _load(parent)
-            after = stage.apply(StageModel(before), context)
+            if stage.joint_batch():
+                with self.crew.called(self._order(label, parent, folder)):
+                    after = stage.apply(StageModel(before), context)
+            else:
+                after = stage.apply(StageModel(before), context)
             changes = layer_changes(before, after.keras, after.notes)
             write_json(folder / LAYERS_FILE, [change.to_dict() for change in changes])
             self._save(after, folder, label)
         return self.store.get(label, key)
+
+    def _order(self, label: str, parent: Artifact, folder: Path) -> Order:
+        """What other workers have to know to make a stage with the first one: see train_along."""
+        (parent_label,) = (name for name, artifact in self.finished.items() if artifact == parent)
+        return {
+            "label": label,
+            "parent": parent_label,
+            "folder": str(folder.relative_to(self.pipeline.output)),
+            "earlier": {name: artifact.key for name, artifact in self.finished.items()},
+        }
+
+    def _context(self, stage: Stage, baseline: Artifact, scratch: Path, products: Path) -> Context:
+        return Context(
+            baseline=_load(baseline),
+            train=self.data.train,
+            calibration=self.data.calibration,
+            seed=self.pipeline.seed,
+            scratch=scratch,
+            products=products,
+            progress=self.progress,
+            earlier={label: artifact.keras for label, artifact in self.finished.items()},
+            workers=self.crew.workers if stage.joint_batch() else Workers(),
+        )
 
     def _manifest(self, label: str, key: str, parent: str | None) -> dict[str, Any]:
         return {
@@ -364,7 +506,8 @@ class _Runner:
             document = self._measure_file(artifact.tflite, precision, artifact, baseline, label)
             artifact.keep_evaluation(key, document)
         measured = from_document(document)
-        self._add_row(label, document, measured, comparison, artifact.layers())
+        made = {"layers": artifact.layers(), "training": artifact.training()}
+        self._add_row(label, document, measured, comparison, made)
         return measured
 
     def _measure_file(
@@ -376,7 +519,7 @@ class _Runner:
             InputError: a float32 file does not compute what the Keras graph does.
         """
         runner, graph = load_runner(path), _load(artifact)
-        counts = evaluate(
+        scores = score_windows(
             runner,
             self.data.evaluation,
             self.pipeline.evaluation,
@@ -397,11 +540,12 @@ class _Runner:
                     seconds=self.pipeline.evaluation.latency_seconds,
                 )
         cost = Cost(graph.count_params(), keras_multiply_adds(graph), *file_bytes(path))
-        measured = Measured(counts, cost.to_dict(), latency, parity.maximum_difference)
+        measured = Measured(scores.counts(), cost.to_dict(), latency, parity.maximum_difference)
         used = operators(path)
         return to_document(measured, parity.to_dict()) | {
             "operators": used,
             "precision": precision.value,
+            "reliability": reliability_document(scores),
             "loops": sum(used.get(loop, 0) for loop in LOOPS),
         }
 
@@ -411,7 +555,7 @@ class _Runner:
         document: Row,
         measured: Measured,
         comparison: _Comparison | None,
-        layers: list[dict[str, str]] | None = None,
+        made: Row | None = None,
     ) -> None:
         verdicts: list[Verdict] = []
         differences = None
@@ -424,7 +568,9 @@ class _Runner:
             "metrics": metrics_document(measured.counts),
             "differences": differences,
             "verdicts": [verdict_document(verdict) for verdict in verdicts],
-            "layers": layers or [],
+            "layers": [],
+            "training": {},
+            **(made or {}),
         }
         row["skipped"] = bool(comparison and comparison.skippable and not self._passes(row))
         self.rows.append(row)

@@ -37,6 +37,7 @@ TFLITE_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
 LAYERS_FILE = "layers.json"
 EVALUATION_FILE = "evaluation.json"
+TRAINING_ENDING = ".training.json"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class Artifact:
         """What the stage made of each layer of the graph before; nothing for the baseline."""
         path = self.folder / LAYERS_FILE
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+    def training(self) -> dict[str, dict[str, Any]]:
+        """By what was trained: its steps, how long they took, and the share spent waiting."""
+        return {
+            path.name.removesuffix(TRAINING_ENDING): json.loads(path.read_text(encoding="utf-8"))
+            for path in sorted(self.folder.glob(f"*{TRAINING_ENDING}"))
+        }
 
     def evaluation(self, key: str) -> dict[str, Any] | None:
         """What was measured of it under this evaluation key, or None."""

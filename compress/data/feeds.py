@@ -1,32 +1,28 @@
-"""What training reads: windows with the teacher's probabilities, cut anew at every step."""
+"""What training reads: windows with what is taught of them, cut and changed anew at every step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
-from baseline.contract import PREDICTION_SHAPE
-from compress.data.augmentation import augment
-from compress.data.records import Category, Source
-from compress.data.windows import WINDOW_SAMPLES, cut, normalise
-from export.runtimes import Runner
+from baseline.contract import WINDOW_SAMPLES
+from compress.data.augmentation import Augmentation, draw_window
+from compress.data.records import Source
+from compress.data.targets import Target
+from compress.data.windows import cut, normalise
 
-SHIFT_PADDING = 48
-"""How far, in samples, windows of the consensus reach beyond a record's ends."""
-
-RECORDS_AT_ONCE = 16
-
-EDGE_SAMPLES = 300
-"""Over its first and last 3 s a window's answer gains weight in the consensus, from near none."""
+FloatArray = NDArray[np.float32]
+Batch = tuple[FloatArray, FloatArray]
 
 
-def random_windows(source: Source, number: int, seed: int) -> NDArray[np.float32]:
+def random_windows(source: Source, number: int, seed: int) -> FloatArray:
     """Normalised windows (number, 6000, 3) at random places of random records, each used evenly."""
     random = np.random.default_rng(seed)
     order = np.concatenate(
@@ -40,132 +36,159 @@ def random_windows(source: Source, number: int, seed: int) -> NDArray[np.float32
     return np.stack(windows)
 
 
-def consensus(
-    teacher: Runner,
-    waveforms: Sequence[NDArray[np.float32]],
-    shifts: int,
-    random: np.random.Generator,
-) -> list[NDArray[np.float32]]:
-    """The teacher's probabilities along whole records, averaged over shifts of its window.
+class Draw(NamedTuple):
+    """How one window was drawn: of which record, and by which chance."""
 
-    The published model's picks lean on where they stand in the window; over many places that
-    averages out.
-
-    Args:
-        teacher: the model runner, called once for all records.
-        waveforms: of each record, shape (samples, 3).
-        shifts: windows per record, spread evenly from end to end and moved a little at random.
-        random: moves them.
-
-    Returns:
-        Probabilities of each record, shape (samples, 3).
-    """
-    starts = [_shifted_starts(len(waveform), shifts, random) for waveform in waveforms]
-    windows = [
-        cut(waveform, start)
-        for waveform, places in zip(waveforms, starts, strict=True)
-        for start in places
-    ]
-    answers = teacher(np.stack(windows)).reshape(len(waveforms), shifts, *PREDICTION_SHAPE)
-    return [
-        _average(len(waveform), places, own)
-        for waveform, places, own in zip(waveforms, starts, answers, strict=True)
-    ]
-
-
-def _shifted_starts(samples: int, shifts: int, random: np.random.Generator) -> list[int]:
-    last = max(samples - WINDOW_SAMPLES, 0)
-    places = np.linspace(-SHIFT_PADDING, last + SHIFT_PADDING, shifts)
-    places[1:-1] += random.uniform(-SHIFT_PADDING, SHIFT_PADDING, max(shifts - 2, 0))
-    return [round(place) for place in places]
-
-
-def _average(
-    samples: int, starts: Sequence[int], answers: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The mean of overlapping answers (shifts, 6000, 3), where each is trusted less at its ends."""
-    ramp = np.minimum(np.arange(WINDOW_SAMPLES) + 1, EDGE_SAMPLES) / EDGE_SAMPLES
-    trust = np.minimum(ramp, ramp[::-1])[:, None]
-    total = np.zeros((samples, answers.shape[-1]))
-    weight = np.zeros((samples, 1))
-    for start, answer in zip(starts, answers, strict=True):
-        first, end = max(start, 0), min(start + WINDOW_SAMPLES, samples)
-        inside = slice(first - start, end - start)
-        total[first:end] += trust[inside] * answer[inside]
-        weight[first:end] += trust[inside]
-    return (total / np.maximum(weight, np.finfo(float).tiny)).astype(np.float32)
-
-
-def write_targets(
-    path: Path,
-    teacher: Runner,
-    source: Source,
-    *,
-    number: int,
-    shifts: int,
-    seed: int,
-    progress: Progress,
-) -> None:
-    """Copy up to `number` random records to an HDF5 file, each with the teacher's consensus.
-
-    Written under another name and renamed when whole; a file that is there already is kept, so an
-    interrupted stage does not ask the teacher again.
-    """
-    if path.exists():
-        return
-    random = np.random.default_rng(seed)
-    chosen = random.permutation(len(source))[:number]
-    unfinished = path.with_suffix(".partial")
-    with h5py.File(unfinished, "w") as file:
-        task = progress.add_task(f"ask the teacher about {len(chosen)} records", total=len(chosen))
-        for first in range(0, len(chosen), RECORDS_AT_ONCE):
-            records = [source[int(index)] for index in chosen[first : first + RECORDS_AT_ONCE]]
-            answers = consensus(teacher, [r.waveform for r in records], shifts, random)
-            for place, (record, answer) in enumerate(zip(records, answers, strict=True), first):
-                if record.category is Category.NOISE:
-                    answer[:] = 0.0  # known to hold no earthquake, whatever the teacher says
-                group = file.create_group(str(place))
-                group["waveform"] = record.waveform
-                group["target"] = answer.astype(np.float16)
-            progress.update(task, advance=len(records))
-    unfinished.replace(path)
+    record: int
+    chance: int
 
 
 @dataclass(frozen=True)
 class TargetFeed:
-    """Batches for training from a file that `write_targets` wrote.
+    """Batches of windows from a file that `compress.data.targets.write_targets` wrote.
 
-    Batch k depends on the seed and k alone, so training resumes exactly where it stopped.
+    Attributes:
+        path: the file.
+        batch: windows per step.
+        seed: of the windows.
+        augmentation: how windows are changed.
+        hard_negatives: windows without an earthquake on which the student fires.
+        hard_share: the share of each batch that is drawn from these, where there are any.
+        ask: asks the teacher about the windows as they are after augmentation, and weighs its
+            answer against the labels in the file; where these say everything it is not asked.
+        part: (k, n) to make only the k-th (from 0) of n equal parts of each batch. Put together,
+            they are the whole batch, but for the chance by which `ask` moves its windows.
     """
 
     path: Path
     batch: int
     seed: int
-    augmented: bool
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    hard_negatives: Sequence[Draw] = ()
+    hard_share: float = 0.0
+    ask: Target | None = None
+    part: tuple[int, int] = (0, 1)
 
-    def batches(
-        self, first_step: int, steps: int
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Windows and targets, (batch, 6000, 3) each, for the steps from `first_step` on."""
-        with h5py.File(self.path, "r") as file:
-            for step in range(first_step, steps):
-                yield self._batch(file, np.random.default_rng([self.seed, step]))
+    @property
+    def part_size(self) -> int:
+        """How many windows of each batch are made."""
+        return self.batch // self.part[1]
 
-    def _batch(
-        self, file: h5py.File, random: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        windows, targets = [], []
-        chosen = random.integers(len(file), size=self.batch)
-        for index in chosen:
-            group = file[str(index)]
-            samples = group["waveform"].shape[0]
-            start = int(random.integers(max(samples - WINDOW_SAMPLES, 0) + 1))
-            waveform = group["waveform"][start : start + WINDOW_SAMPLES]
-            target = group["target"][start : start + WINDOW_SAMPLES].astype(np.float32)
-            missing = WINDOW_SAMPLES - len(waveform)
-            if missing:
-                waveform = np.pad(waveform, ((0, missing), (0, 0)), mode="mean")
-                target = np.pad(target, ((0, missing), (0, 0)))
-            windows.append(augment(waveform, random) if self.augmented else waveform)
+    def batches(self, first_step: int, steps: int) -> Iterator[Batch]:
+        """The batches of the steps from `first_step` on."""
+        for step in range(first_step, steps):
+            yield self.batch_at(step)
+
+    def batch_at(self, step: int) -> Batch:
+        """Normalised windows and their targets, (part_size, 6000, 3) each.
+
+        They depend on the seed and the step alone, so training resumes where it stopped.
+        """
+        random = np.random.default_rng([self.seed, step])
+        draws = []
+        for _ in range(self.batch):
+            if self.hard_negatives and random.random() < self.hard_share:
+                draws.append(self.hard_negatives[int(random.integers(len(self.hard_negatives)))])
+            else:
+                draws.append(self._draw(random, self._records.cumulative))
+        first = self.part[0] * self.part_size
+        return self.windows(draws[first : first + self.part_size])
+
+    def quiet_draws(self, number: int, round_: int) -> list[Draw]:
+        """Draws of records without an earthquake, those of training never among them.
+
+        None where no record is known to hold no earthquake.
+        """
+        if not len(self._records.cumulative_quiet):
+            return []
+        random = np.random.default_rng([self.seed, round_, number])
+        return [self._draw(random, self._records.cumulative_quiet) for _ in range(number)]
+
+    def windows(self, draws: Sequence[Draw]) -> Batch:
+        """The windows of some draws and their targets, (number, 6000, 3) each."""
+        windows, targets, shares = [], [], []
+        for draw in draws:
+            window, target = draw_window(
+                self._records.waveform(draw.record),
+                self._records.target(draw.record),
+                np.random.default_rng(draw.chance),
+                self.augmentation,
+                self._records,
+            )
+            windows.append(window)
             targets.append(target)
-        return normalise(np.stack(windows)), np.stack(targets)
+            shares.append(self._records.taught[draw.record])
+        taught = np.stack(targets)
+        if self.ask is not None:
+            asked = [place for place, share in enumerate(shares) if share]
+            if asked:
+                answers = self.ask(
+                    [windows[place] for place in asked], np.random.default_rng(draws[0].chance)
+                )
+                for place, answer in zip(asked, answers, strict=True):
+                    share = shares[place]
+                    taught[place] = (1.0 - share) * taught[place] + share * answer
+        return normalise(np.stack(windows)), taught
+
+    @staticmethod
+    def _draw(random: np.random.Generator, cumulative: NDArray[np.float64]) -> Draw:
+        record = int(np.searchsorted(cumulative, random.random(), side="right"))
+        return Draw(record, int(random.integers(2**62)))
+
+    @cached_property
+    def _records(self) -> _Records:
+        return _Records(self.path)
+
+
+class _Stretch:
+    """One record within a data set of all: it has a shape, and is read where it is sliced."""
+
+    def __init__(self, data: h5py.Dataset, first: int, end: int) -> None:
+        self._data, self._first = data, first
+        self.shape = (end - first, data.shape[1])
+
+    def __getitem__(self, place: slice) -> NDArray[np.floating]:
+        start, stop, _ = place.indices(self.shape[0])
+        return self._data[self._first + start : self._first + stop]
+
+
+class _Records:
+    """The records of a file of targets, drawn from by several threads; also the `Donors` of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = h5py.File(path, "r")
+        self._waveforms, self._targets = self._file["waveform"], self._file["target"]
+        self._ends = np.concatenate([[0], self._file["ends"][:]])
+        weights = self._file["weights"][:]
+        quiet = self._file["quiet"][:]
+        self.taught = self._file["taught"][:]
+        self.cumulative = _cumulative(weights)
+        quiet_weights = weights * quiet
+        self.cumulative_quiet = _cumulative(quiet_weights) if quiet_weights.any() else np.zeros(0)
+        self._loud = np.flatnonzero(~quiet)
+        self._quiet = np.flatnonzero(quiet)
+
+    def waveform(self, record: int) -> _Stretch:
+        """The whole record, (samples, 3), read where it is sliced."""
+        return _Stretch(self._waveforms, *self._ends[record : record + 2])
+
+    def target(self, record: int) -> _Stretch:
+        """What is taught of it, (samples, 3)."""
+        return _Stretch(self._targets, *self._ends[record : record + 2])
+
+    def earthquake(self, random: np.random.Generator) -> Batch | None:
+        """A whole random record that may hold an earthquake, and its target."""
+        if not len(self._loud):
+            return None
+        record = int(random.choice(self._loud))
+        return self.waveform(record)[:], self.target(record)[:].astype(np.float32)
+
+    def noise(self, random: np.random.Generator) -> FloatArray | None:
+        """A whole random record without an earthquake."""
+        return self.waveform(int(random.choice(self._quiet)))[:] if len(self._quiet) else None
+
+
+def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The upper ends of intervals of [0, 1) as wide as the weights say."""
+    total = np.cumsum(weights)
+    return total / total[-1]

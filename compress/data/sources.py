@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +17,9 @@ from pydantic import (
 )
 
 from baseline.errors import InputError
-from compress.data.records import Category, Record, Source
+from compress.data.miniseed import CHANNELS, MiniseedSource, holds_miniseed
+from compress.data.mixture import Mixture, Share
+from compress.data.records import Category, Source
 from compress.data.seisbench import SeisBenchSource
 from compress.data.stead import SteadSource
 from compress.data.synthetic import SyntheticSource
@@ -35,6 +35,30 @@ def relative_to_file(path: Path | None, info: ValidationInfo) -> Path | None:
 
 class _SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=1e9,
+        description="For training: how often its records are drawn altogether, relative to the "
+        "other sources; null for as many times as it has records.",
+    )
+    label_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="For training: how much its own labels count against the teacher's answers, "
+        "where a record has both onsets.",
+    )
+
+    @property
+    def share(self) -> Share:
+        """What it counts for in training."""
+        return Share(self.weight, self.label_weight)
+
+    def settings(self) -> dict[str, Any]:
+        """What the source itself is made of."""
+        return self.model_dump(exclude={"kind", "weight", "label_weight"})
 
 
 class SyntheticConfig(_SourceConfig):
@@ -55,7 +79,7 @@ class SyntheticConfig(_SourceConfig):
 
     def open(self) -> Source:
         """The records."""
-        return SyntheticSource(**self.model_dump(exclude={"kind"}))
+        return SyntheticSource(**self.settings())
 
 
 class _FolderConfig(_SourceConfig):
@@ -86,7 +110,7 @@ class SeisBenchConfig(_FolderConfig):
 
     def open(self) -> Source:
         """The records, read lazily."""
-        return SeisBenchSource(**self.model_dump(exclude={"kind"}))
+        return SeisBenchSource(**self.settings())
 
 
 class SteadConfig(_FolderConfig):
@@ -111,43 +135,80 @@ class SteadConfig(_FolderConfig):
 
     def open(self) -> Source:
         """The records, read lazily."""
-        return SteadSource(**self.model_dump(exclude={"kind"}))
+        return SteadSource(**self.settings())
+
+
+class MiniseedConfig(_SourceConfig):
+    """Continuous recordings without labels: an SDS archive or any folder of miniSEED files."""
+
+    kind: Literal["miniseed"]
+    folder: Path = Field(description="The archive or folder; relative to the pipeline file.")
+    files: str = Field(
+        default="**",
+        min_length=1,
+        pattern="^[^/]",
+        description='Which files in the folder, as a glob pattern in quotes (`"2019/CI/**"`, '
+        '`"*.mseed"`); `**` is any depth. What is not miniSEED is passed over.',
+    )
+    channels: tuple[str, ...] = Field(
+        default=CHANNELS,
+        min_length=1,
+        description="Patterns of channel codes, in quotes, in order of preference: where several "
+        "instruments of a station recorded at once, the first one is taken.",
+    )
+    stations: tuple[str, ...] = Field(
+        default=("*",), min_length=1, description='Patterns of network.station, such as `"CI.*"`.'
+    )
+    start: datetime | None = Field(
+        default=None, description="Take records from this time on (ISO 8601, UTC)."
+    )
+    end: datetime | None = Field(default=None, description="Take records up to this time.")
+    duration_s: float = Field(default=90, ge=60, le=600, description="Length of a record, s.")
+    step_s: float | None = Field(
+        default=None,
+        ge=1,
+        le=86400,
+        description="From the start of a record to that of the next, s; as long as a record where "
+        "nothing is said. Less overlaps them, more leaves out what is between.",
+    )
+    maximum_gap_s: float = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="Fill gaps up to this by a straight line, s; longer ones end a stretch.",
+    )
+    missing_components: Literal["skip", "zero"] = Field(
+        default="skip",
+        description="Leave out what lacks a horizontal component, or take it with zeros instead. "
+        "The vertical one is always needed.",
+    )
+    minimum_sampling_rate_hz: float = Field(
+        default=40.0,
+        gt=0,
+        description="Leave out channels sampled at less: they lack what the picker listens to.",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Take at most so many records, drawn at random."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of that draw.")
+
+    _resolve = field_validator("folder")(relative_to_file)
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, date) and "-" not in str(value):
+            raise ValueError("give a date and time such as 2019-07-06T03:19:53")
+        return value
+
+    def open(self) -> Source:
+        """The records, read lazily."""
+        return MiniseedSource(**self.settings())
 
 
 SourceConfig = Annotated[
-    SyntheticConfig | SeisBenchConfig | SteadConfig, Field(discriminator="kind")
+    SyntheticConfig | SeisBenchConfig | SteadConfig | MiniseedConfig, Field(discriminator="kind")
 ]
-
-
-class JoinedSource:
-    """Several sources, one after the other."""
-
-    def __init__(self, parts: Sequence[Source]) -> None:
-        self._parts = list(parts)
-        self._ends = list(accumulate(len(part) for part in self._parts))
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def __getitem__(self, index: int) -> Record:
-        """See Source."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect.bisect_right(self._ends, index)
-        return self._parts[part][index - (self._ends[part - 1] if part else 0)]
-
-    def names(self) -> list[str]:
-        """See Source."""
-        return [name for part in self._parts for name in part.names()]
-
-    def categories(self) -> list[Category]:
-        """See Source."""
-        return [category for part in self._parts for category in part.categories()]
-
-    def fingerprint(self) -> str:
-        """See Source."""
-        joined = "\n".join(part.fingerprint() for part in self._parts)
-        return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def open_set(configs: Sequence[SourceConfig]) -> Source:
@@ -158,7 +219,9 @@ def open_set(configs: Sequence[SourceConfig]) -> Source:
     """
     parts = [config.open() for config in configs]
     check_disjoint({f"source {number}": part for number, part in enumerate(parts)})
-    return parts[0] if len(parts) == 1 else JoinedSource(parts)
+    if len(parts) == 1 and configs[0].share == Share():
+        return parts[0]
+    return Mixture(parts, [config.share for config in configs])
 
 
 def describe_set(configs: Sequence[SourceConfig]) -> list[dict[str, Any]]:
@@ -174,10 +237,10 @@ def describe_set(configs: Sequence[SourceConfig]) -> list[dict[str, Any]]:
 
 
 def open_folder(folder: Path, split: str | None = None) -> Source:
-    """The records in a folder, in whichever format it has: SeisBench's or STEAD's.
+    """The records in a folder, in whichever format it has: SeisBench's, STEAD's or miniSEED.
 
     Raises:
-        InputError: neither format is there, or the records cannot be used.
+        InputError: no such format is there, or the records cannot be used.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder.")
@@ -185,10 +248,16 @@ def open_folder(folder: Path, split: str | None = None) -> Source:
         return SeisBenchSource(folder, split=split)
     if any(path.with_suffix(".csv").is_file() for path in folder.glob("*.hdf5")):
         return SteadSource(folder, split=split)
+    if holds_miniseed(folder):
+        if split is not None:
+            raise InputError(
+                f"{folder}: miniSEED has no split '{split}'.", "Ask for no split of recordings."
+            )
+        return MiniseedSource(folder)
     raise InputError(
         f"{folder}: holds no data set that is known here.",
-        "Known are SeisBench's format (metadata.csv with waveforms.hdf5) and STEAD's (CSV and HDF5 "
-        "files of the same name).",
+        "Known are SeisBench's format (metadata.csv with waveforms.hdf5), STEAD's (CSV and HDF5 "
+        "files of the same name) and miniSEED.",
     )
 
 

@@ -23,7 +23,8 @@ def normalise(window: NDArray[np.floating]) -> NDArray[np.float32]:
         float32 of the same shape.
     """
     centred = window - window.mean(axis=-2, keepdims=True, dtype=np.float64)
-    scale = centred.std(axis=-2, keepdims=True)
+    power = np.einsum("...sc,...sc->...c", centred, centred) / window.shape[-2]
+    scale = np.sqrt(power)[..., None, :]
     scale[scale == 0.0] = 1.0
     return (centred / scale).astype(np.float32)
 

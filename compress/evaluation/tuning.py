@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
 from baseline.errors import InputError
+from compress.data.mixture import Mixture
 from compress.data.records import Category, Source
-from compress.data.sources import JoinedSource, check_disjoint, open_folder
+from compress.data.sources import check_disjoint, open_folder
 from compress.evaluation.curves import f1_at, precision_recall, tune_thresholds
 from compress.evaluation.picker import Thresholds
 from compress.evaluation.protocol import Protocol
@@ -30,6 +31,7 @@ def tune(
     seed: int,
     write: bool,
     progress: Progress,
+    fixed: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Choose the thresholds with the best F1 on development data.
 
@@ -42,6 +44,7 @@ def tune(
         write: keep the thresholds in the bundle's metadata.json. Metrics and counts that were
             measured with the old ones leave the bundle.
         progress: where progress is shown.
+        fixed: thresholds by output that are taken as they are instead of the best ones.
 
     Returns:
         A JSON document: own and tuned thresholds, the F1 of the sweep at both, and the data.
@@ -63,12 +66,12 @@ def tune(
         )
     parts = [open_folder(folder, split) for folder in data]
     check_disjoint({f"--data number {i + 1}": part for i, part in enumerate(parts)})
-    source = JoinedSource(parts)
+    source = Mixture(parts)
     found, runner = open_model(model)
     own = found.thresholds or Thresholds()
     protocol = Protocol(placements=placements, seed=seed, thresholds=own)
     scores = score_windows(runner, source, protocol, progress, "tune")
-    tuned = tune_thresholds(scores.scored, own)
+    tuned = tune_thresholds(scores.scored, own).model_copy(update=dict(fixed or {}))
     categories = source.categories()
     document: dict[str, Any] = {
         "own": own.model_dump(),
@@ -79,6 +82,7 @@ def tune(
             "fingerprints": [part.fingerprint() for part in parts],
             "earthquakes": categories.count(Category.EARTHQUAKE),
             "noise": categories.count(Category.NOISE),
+            **({"chosen_by_hand": sorted(fixed)} if fixed else {}),
         },
         "f1": {
             output: {

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from baseline.keras import keras, tf
 from compress.graphs.channels import Axis, Channels, Dimension, Role
-from compress.stages.training import LOSS_WEIGHTS, cross_entropy, quick_twin
+from compress.training.loss import cross_entropy
+from compress.training.twin import quick_twin
 
 Scores = NDArray[np.float64]
 """By group, shape (groups,): the higher, the more it is needed."""
@@ -34,12 +35,11 @@ def taylor(model: keras.Model, channels: Channels, batches: Batches) -> Scores:
     twin = quick_twin(model)
     read = [axis for axis in channels.axes if axis.role is Role.READS]
     variables = [twin.get_layer(axis.layer).weights[axis.weight] for axis in read]
-    weights = tf.constant(LOSS_WEIGHTS, tf.float32)
 
     @tf.function(reduce_retracing=True)
     def change(windows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = cross_entropy(targets, twin(windows, training=False), weights)
+            loss = cross_entropy(targets, twin(windows, training=False))
         total = tf.zeros(channels.number)
         for axis, variable, gradient in zip(
             read, variables, tape.gradient(loss, variables), strict=True

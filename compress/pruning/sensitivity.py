@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from baseline.errors import InputError
-from baseline.keras import keras, tf
+from baseline.keras import keras
 from compress.graphs.channels import Channels, Dimension, silenced_weights
 from compress.pruning.importance import Scores
-from compress.stages.training import LOSS_WEIGHTS, cross_entropy, quick_twin
+from compress.training.loss import cross_entropy
+from compress.training.twin import quick_twin
 from export.runtimes import KerasRunner
 
 
@@ -108,8 +109,7 @@ def loss_rises(
 
 def divergence(own: NDArray[np.float32], moved: NDArray[np.float32]) -> float:
     """How far the training loss rises where the answers move: a Kullback-Leibler divergence."""
-    weights = tf.constant(LOSS_WEIGHTS, tf.float32)
-    return float(cross_entropy(own, moved, weights) - cross_entropy(own, own, weights))
+    return float(cross_entropy(own, moved) - cross_entropy(own, own))
 
 
 def read_losses(path: Path, channels: Channels) -> Losses:

@@ -13,9 +13,11 @@ from rich.progress import Progress
 
 from baseline.errors import InputError
 from baseline.keras import keras
-from compress.data.feeds import TargetFeed, write_targets
+from compress.data.feeds import TargetFeed
 from compress.data.records import Source
 from compress.data.sources import open_folder
+from compress.data.targets import write_targets
+from compress.data.teachers import own_answers
 from compress.evaluation.confidence import paired_differences
 from compress.evaluation.metrics import Counts, count
 from compress.evaluation.protocol import Protocol, Windows, labelled, labelled_windows
@@ -25,8 +27,8 @@ from compress.pruning.budget import Budget
 from compress.pruning.importance import Scores, taylor
 from compress.pruning.sensitivity import divergence, each_alone
 from compress.results import interval_document, metrics_document
-from compress.stages.training import quick_twin
 from compress.store import heading
+from compress.training.twin import quick_twin
 from export.runtimes import KerasRunner, load_runner
 
 COST_METRICS = (
@@ -171,14 +173,13 @@ def _own_taylor(
         targets = Path(folder) / "targets.h5"
         write_targets(
             targets,
-            KerasRunner(quick_twin(model)),
+            own_answers(model, SHIFTS),
             source,
             number=TAYLOR_BATCH * TAYLOR_STEPS,
-            shifts=SHIFTS,
             seed=seed,
             progress=progress,
         )
-        feed = TargetFeed(targets, TAYLOR_BATCH, seed, augmented=True)
+        feed = TargetFeed(targets, TAYLOR_BATCH, seed)
         return taylor(model, channels, feed.batches(0, TAYLOR_STEPS))
 
 

@@ -11,6 +11,8 @@ from compress.graphs.changes import KEPT
 from compress.report.table import EXPLANATION, interval, markdown_table
 from compress.store import write_text
 
+RELIABILITY_FILE = "reliability.png"
+
 DETAILS = (
     ("P precision / recall / F1, 0.5 s", ("p_precision_0.5s", "p_recall_0.5s", "p_f1_0.5s")),
     ("S precision / recall / F1, 0.5 s", ("s_precision_0.5s", "s_recall_0.5s", "s_f1_0.5s")),
@@ -49,6 +51,7 @@ def report(results: dict[str, Any]) -> str:
         f"finished {results['finished']} after {results['seconds']:,.0f} s of this run.",
         markdown_table(rows),
         EXPLANATION,
+        f"![Share of picks that are right over their probability]({RELIABILITY_FILE})",
     ]
     if any(row.get("loops") for row in rows):
         parts.append(
@@ -68,6 +71,7 @@ def report(results: dict[str, Any]) -> str:
                 f"sequence: at most {row['parity']['maximum_difference']:.3g} apart, "
                 f"{row['parity']['rms_difference']:.3g} root mean square."
             )
+        parts += [_training(what, told) for what, told in row["training"].items()]
         parts += _gates(row)
         parts += _layers(row.get("layers", []))
     configuration = yaml.safe_dump(results["pipeline"], sort_keys=False, allow_unicode=True)
@@ -81,6 +85,8 @@ def _metrics(row: dict[str, Any]) -> str:
     for heading, names in DETAILS:
         values = " | ".join(interval(row["metrics"][name]) for name in names)
         lines.append(f"| {heading} | {values} |")
+    errors = [interval(each["calibration_error"]) for each in row["reliability"].values()]
+    lines.append(f"| calibration error of detection / P / S | {' | '.join(errors)} |")
     return "\n".join(lines)
 
 
@@ -91,6 +97,13 @@ def _latency(latency: dict[str, float]) -> str:
         f"({latency['lower']:.4f} to {latency['upper']:.4f}) over {latency['pairs']} rounds; the "
         f"baseline against itself in the same rounds: {latency['floor']:.4f} "
         f"({latency['floor_lower']:.4f} to {latency['floor_upper']:.4f})."
+    )
+
+
+def _training(what: str, told: dict[str, Any]) -> str:
+    return (
+        f"Training ({what}): {told['steps']:,} steps of {told['batch']} windows in "
+        f"{told['seconds']:,.0f} s, {100 * told['waiting_share']:.1f} % of it waiting for input."
     )
 
 

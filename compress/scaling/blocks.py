@@ -17,7 +17,8 @@ from rich.progress import Progress
 
 from baseline.keras import keras, tf
 from compress.graphs.edit import Change, children, copy, is_output, parents, rebuild
-from compress.stages.training import LOSS_WEIGHTS, cross_entropy, quick_twin
+from compress.training.loss import cross_entropy
+from compress.training.twin import quick_twin
 
 Kind = Literal["residual", "recurrent"]
 
@@ -88,11 +89,10 @@ def remove_least_needed(
     left = [block for block in find_blocks(model, kind) if not block.stays]
     # One model with switches: to build one for each candidate would take far longer than to ask it.
     probe = quick_twin(_with_switches(model, left))
-    weights = tf.constant(LOSS_WEIGHTS, tf.float32)
 
     @tf.function
     def loss_of_batch(windows: Any, targets: Any) -> Any:
-        return cross_entropy(targets, probe(windows, training=False), weights)
+        return cross_entropy(targets, probe(windows, training=False))
 
     def mean_loss() -> float:
         return float(np.mean([loss_of_batch(*batch).numpy() for batch in batches]))

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from compress.data.records import Source
 from compress.gates import Gates
+from compress.training.distributed import Workers
 
 if TYPE_CHECKING:
     from baseline.keras import keras
@@ -58,6 +59,10 @@ class Context:
         scratch: a folder that lasts until the stage is finished, over interruptions: checkpoints.
         products: a folder for what the stage leaves beside its model (logs, files it deploys).
         progress: shows how far the stage is.
+        earlier: the Keras files of the stages before, by label (`2-substitute`).
+        targets: a folder where what teachers answered is kept for other stages with the same
+            baseline and previous model; None to keep it in `scratch`.
+        workers: who makes the stage together; others than the first write nothing into `scratch`.
     """
 
     baseline: keras.Model
@@ -67,6 +72,9 @@ class Context:
     scratch: Path
     products: Path
     progress: Progress
+    earlier: Mapping[str, Path] = field(default_factory=dict)
+    targets: Path | None = None
+    workers: Workers = field(default_factory=Workers)
 
 
 class Stage(BaseModel, ABC):
@@ -85,6 +93,20 @@ class Stage(BaseModel, ABC):
         description="What follows if a rule is not kept after this stage: the run stops, or it "
         "goes on from the model before the stage, and the stage is reported as skipped.",
     )
+
+    def named_models(self) -> tuple[str, ...]:
+        """Models that the stage uses beside the baseline and the one it is applied to.
+
+        Labels of earlier stages (`2-substitute`) or what `compress.models.find` finds.
+        """
+        return ()
+
+    def joint_batch(self) -> int | None:
+        """Windows per step if several workers train the stage together; None if one makes it.
+
+        Then `apply` runs on all of them, and what it returns counts on the first.
+        """
+        return None
 
     @abstractmethod
     def apply(self, model: StageModel, context: Context) -> StageModel:

@@ -1,41 +1,76 @@
-"""Distillation: a small student learns to answer as the teacher does."""
+"""Distillation: a small student learns to answer as its teachers do, or better."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from compress.data.feeds import TargetFeed, write_targets
+from compress.data.augmentation import Augmentation
+from compress.data.feeds import TargetFeed
+from compress.data.targets import FILE_FORMAT, Target, write_targets
+from compress.data.teachers import OWN_MODELS, Teacher, ensemble
 from compress.stages.base import Context, Phase, Stage, StageModel
+from compress.stages.calibrating import calibrate_picks
+from compress.store import content_key, write_json
 from compress.students import UNetStudent, build_student
+from compress.training.settings import HardNegatives, LossSettings, MatchingSettings, Precision
+
+if TYPE_CHECKING:
+    from baseline.keras import keras
+    from compress.students.matching import Matching
+    from export.runtimes import Runner
+
+CALIBRATION_WINDOWS = 512
+WARMUP_STEPS = 200
 
 
 class Distill(Stage):
-    """Train a student from scratch on the teacher's probabilities.
+    """Train a student from scratch on its teachers' probabilities.
 
-    The teacher is asked once per record, as a consensus over shifts of its window; training then
-    cuts windows from the records at random (Hinton et al. 2015, "Distilling the knowledge in a
-    neural network").
+    Teachers are asked as a consensus over shifts of their window; training then cuts windows from
+    the records at random (Hinton et al. 2015, "Distilling the knowledge in a neural network").
+    Where the labels of a source count (its `label_weight`), they take the teachers' place.
     """
 
     phase: ClassVar[Phase] = Phase.DISTILLATION
 
     kind: Literal["distill"]
-    teacher: Literal["baseline", "previous"] = Field(
-        default="baseline",
-        description="Who teaches: the model the pipeline started from, or the one the stage before "
-        "left.",
+    teachers: tuple[Teacher, ...] = Field(
+        default=(Teacher(),),
+        min_length=1,
+        max_length=16,
+        description="Who teaches, by name or with weights: the mean of their probabilities.",
     )
     student: UNetStudent = Field(default=UNetStudent(), description="The student.")
     records: int = Field(
         default=4000,
         ge=1,
         le=2_000_000,
-        description="Training records that the teacher is asked about, drawn at random.",
+        description="Training records to draw, from each source in proportion to its weight.",
     )
     shifts: int = Field(
-        default=7, ge=2, le=64, description="Windows per record in the teacher's consensus."
+        default=7,
+        ge=1,
+        le=64,
+        description="Windows per record in the teachers' consensus; 1 for a single pass.",
+    )
+    targets: Literal["cached", "on-the-fly"] = Field(
+        default="cached",
+        description="When the teachers are asked: once per record, their answers kept on disk and "
+        "changed with the waveform; or about every window as augmentation left it, which is many "
+        "times slower.",
+    )
+    augmentation: Augmentation = Field(
+        default=Augmentation(), description="How windows are changed at every step."
+    )
+    loss: LossSettings = Field(default=LossSettings(), description="What training makes small.")
+    matching: MatchingSettings | None = Field(
+        default=None, description="Make an eqt student resemble the baseline inside."
+    )
+    hard_negatives: HardNegatives | None = Field(
+        default=None, description="Search for windows without an earthquake that fool the student."
     )
     steps: int = Field(default=3000, ge=1, le=10_000_000, description="Training steps.")
     batch: int = Field(default=32, ge=1, le=1024, description="Windows per step.")
@@ -43,37 +78,162 @@ class Distill(Stage):
     average: float = Field(
         default=0.998, ge=0, lt=1, description="Decay per step of the averaged weights."
     )
+    precision: Precision = Field(
+        default="auto",
+        description="What training computes in: auto for 16 bits on a GPU, where there is one, "
+        "with weights in float32; or float32 everywhere.",
+    )
+    distributed: Literal["none", "multi_worker"] = Field(
+        default="none",
+        description="Who trains: this process, or all that the environment variable TF_CONFIG "
+        "names, each its part of every batch.",
+    )
+    calibrate: Literal["none", "targets", "picks"] = Field(
+        default="none",
+        description="Scale and shift the student's logits after training, folded into its last "
+        "layer. picks: so that, on labelled records of the calibration set, the probability of a "
+        "pick or detection is the share of such that are right; targets: so that each sample's "
+        "fits what the teachers say of the calibration set.",
+    )
+
+    @model_validator(mode="after")
+    def _each_output_is_taught(self) -> Self:
+        for number, output in enumerate(("detection", "P", "S")):
+            if not sum(teacher.weights[number] for teacher in self.teachers):
+                raise ValueError(f"teachers: none has a weight above zero for {output}")
+        return self
+
+    @model_validator(mode="after")
+    def _matches_its_kind(self) -> Self:
+        if self.matching and self.student.kind != "eqt":
+            raise ValueError(
+                f"matching: a student of kind {self.student.kind} has no layers that correspond to "
+                "the baseline's; take one of kind eqt, or leave matching out"
+            )
+        return self
+
+    def named_models(self) -> tuple[str, ...]:
+        """The teachers that are neither the baseline nor the stage before."""
+        names = {teacher.model for teacher in self.teachers} - set(OWN_MODELS)
+        return tuple(sorted(names))
+
+    def joint_batch(self) -> int | None:
+        """The batch, if workers share it."""
+        return self.batch if self.distributed == "multi_worker" else None
 
     def apply(self, model: StageModel, context: Context) -> StageModel:
         """A trained student in place of the model."""
         from baseline.keras import keras
-        from compress.stages.training import train
-        from export.runtimes import KerasRunner
+        from compress.students.calibration import fold_logit_scaling, prior_shift
+        from compress.training.loop import Plan, train
 
-        targets = context.scratch / "targets.h5"
-        teacher = context.baseline if self.teacher == "baseline" else model.keras
-        write_targets(
-            targets,
-            KerasRunner(teacher),
-            context.train,
-            number=self.records,
-            shifts=self.shifts,
-            seed=context.seed,
-            progress=context.progress,
-        )
+        ask = ensemble(self.teachers, lambda name: _runner(name, model.keras, context), self.shifts)
         keras.utils.set_random_seed(context.seed)
         student = build_student(self.student)
         train(
             student,
-            TargetFeed(targets, self.batch, context.seed, augmented=True),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            warmup_steps=min(200, self.steps // 10),
-            average=self.average,
-            frozen_statistics=False,
+            self._feed(ask, context),
+            Plan(
+                steps=self.steps,
+                learning_rate=self.learning_rate,
+                warmup_steps=min(WARMUP_STEPS, self.steps // 10),
+                average=self.average,
+                frozen_statistics=False,
+                loss=self.loss,
+                hard_negatives=self.hard_negatives,
+                precision=self.precision,
+                matching=self._matching(context.baseline),
+            ),
             scratch=context.scratch,
-            history=context.products / "history.csv",
+            products=context.products,
             progress=context.progress,
             what="distill",
+            workers=context.workers,
         )
+        if not context.workers.is_first:
+            return StageModel(student)
+        if self.loss.positive != (1.0, 1.0, 1.0):
+            # What is learned are logits over the temperature, and these are shifted.
+            shift = self.loss.temperature * prior_shift(self.loss.positive)
+            fold_logit_scaling(student, (1.0, 1.0, 1.0), shift)
+        if self.calibrate != "none":
+            found = (
+                calibrate_picks(student, context.calibration, context.seed, context.progress)
+                if self.calibrate == "picks"
+                else self._calibrate_samples(student, ask, context)
+            )
+            write_json(context.products / "calibration.json", found)
         return StageModel(student)
+
+    def _matching(self, teacher: keras.Model) -> Callable[[keras.Model], Matching] | None:
+        """What makes the loss between the layers of a student in training and the baseline's."""
+        from compress.students.matching import Matching
+
+        settings = self.matching
+        if settings is None:
+            return None
+        return lambda twin: Matching(twin, teacher, settings.features, settings.attention)
+
+    def _feed(self, ask: Target, context: Context) -> TargetFeed:
+        """Batches of training windows; the teachers are asked where they were not yet."""
+        key = content_key(
+            FILE_FORMAT,
+            [teacher.model_dump() for teacher in self.teachers],
+            [self.shifts, self.targets, self.records, context.seed, context.train.fingerprint()],
+        )
+        path = (context.targets or context.scratch) / f"targets-{key[:12]}.h5"
+        context.workers.from_first(
+            lambda: write_targets(
+                path,
+                ask if self.targets == "cached" else None,
+                context.train,
+                number=self.records,
+                seed=context.seed,
+                progress=context.progress,
+            )
+        )
+        return TargetFeed(
+            path,
+            self.batch,
+            context.seed,
+            self.augmentation,
+            ask=ask if self.targets == "on-the-fly" else None,
+        )
+
+    def _calibrate_samples(
+        self, student: keras.Model, ask: Target, context: Context
+    ) -> dict[str, dict[str, float]]:
+        """Fit the probabilities to the targets of the calibration set, without augmentation."""
+        from compress.students.calibration import calibrate
+
+        path = context.scratch / "calibration-targets.h5"
+        write_targets(
+            path,
+            ask,
+            context.calibration,
+            number=CALIBRATION_WINDOWS,
+            seed=context.seed,
+            progress=context.progress,
+        )
+        feed = TargetFeed(path, CALIBRATION_WINDOWS, context.seed, Augmentation.none())
+        return calibrate(student, *feed.batch_at(0))
+
+
+def _runner(name: str, previous: keras.Model, context: Context) -> Runner:
+    """The model that a teacher names.
+
+    Raises:
+        InputError: there is none.
+    """
+    from baseline.checkpoint import load_keras
+    from compress.models import open_model
+    from compress.training.twin import quick_twin
+    from export.runtimes import KerasRunner
+
+    own: Mapping[str, keras.Model] = {"baseline": context.baseline, "previous": previous}
+    if name in own:
+        return KerasRunner(quick_twin(own[name]))
+    if name in context.earlier:
+        return KerasRunner(quick_twin(load_keras(context.earlier[name])))
+    runner = open_model(name)[1]
+    return KerasRunner(quick_twin(runner.model)) if isinstance(runner, KerasRunner) else runner

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from compress.data.feeds import TargetFeed, write_targets
+from compress.data.feeds import TargetFeed
+from compress.data.targets import write_targets
+from compress.data.teachers import own_answers
 from compress.stages.base import Context, Stage
 
 if TYPE_CHECKING:
     from baseline.keras import keras
-    from compress.stages.training import AfterStep
+    from compress.training.loop import AfterStep
 
 AVERAGE = 0.98
 """Decay per step of the averaged weights: fine-tuning is short."""
@@ -40,19 +42,16 @@ class FineTunedStage(Stage):
 
     def target_feed(self, context: Context) -> TargetFeed:
         """Batches of windows with the baseline's answers, which it is asked for the first time."""
-        from export.runtimes import KerasRunner
-
         targets = context.scratch / TARGETS_FILE
         write_targets(
             targets,
-            KerasRunner(context.baseline),
+            own_answers(context.baseline, self.shifts),
             context.train,
             number=self.records,
-            shifts=self.shifts,
             seed=context.seed,
             progress=context.progress,
         )
-        return TargetFeed(targets, self.batch, context.seed, augmented=True)
+        return TargetFeed(targets, self.batch, context.seed)
 
     def fine_tune(
         self,
@@ -73,7 +72,7 @@ class FineTunedStage(Stage):
                 different names: their checkpoints are kept apart by it.
             after_step: done after each step, with the model in training and the steps done.
         """
-        from compress.stages.training import train
+        from compress.training.loop import Plan, train
 
         steps = self.steps if steps is None else steps
         if not steps:
@@ -83,13 +82,15 @@ class FineTunedStage(Stage):
         train(
             model,
             self.target_feed(context),
-            steps=steps,
-            learning_rate=self.learning_rate,
-            warmup_steps=steps // 10,
-            average=AVERAGE,
-            frozen_statistics=True,
+            Plan(
+                steps=steps,
+                learning_rate=self.learning_rate,
+                warmup_steps=steps // 10,
+                average=AVERAGE,
+                frozen_statistics=True,
+            ),
             scratch=scratch,
-            history=context.products / "history.csv",
+            products=context.products,
             progress=context.progress,
             what=what,
             after_step=after_step,

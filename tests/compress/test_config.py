@@ -39,6 +39,9 @@ def write(tmp_path):
     [
         ("pipeline.yaml", ["simplify", "substitute", "prune", "distill", "quantize"], "default"),
         ("pipelines/pruned.yaml", ["simplify", "substitute", "prune"], "pruned"),
+        ("pipelines/student.yaml", ["distill", "quantize"], "student"),
+        ("pipelines/student-small.yaml", ["distill", "quantize"], "student-small"),
+        ("tests/reference/train.yaml", ["distill"], "reference"),
     ],
 )
 def test_pipelines_of_the_repository_are_valid(file, stages, output):
@@ -89,6 +92,36 @@ WRONG = {
         "  - kind: distill\n    steps: 5",
         "  - {kind: prune, method: {kind: magnitude, rounds: 3}}",
         ["line 9", "rounds"],
+    ),
+    "weights of what is measured": (
+        "evaluation: [{kind: synthetic, records: 4,",
+        "evaluation: [{kind: synthetic, weight: 2, records: 4,",
+        ["data", "evaluation: weight and label_weight are for sources of train only"],
+    ),
+    "labels for calibration": (
+        "calibration: [{kind: synthetic, records: 4,",
+        "calibration: [{kind: synthetic, label_weight: 1, records: 4,",
+        ["data", "calibration: weight and label_weight are for sources of train only"],
+    ),
+    "nothing to draw from": (
+        "train: [{kind: synthetic, records: 4,",
+        "train: [{kind: synthetic, weight: 0, records: 4,",
+        ["data", "every source has weight 0"],
+    ),
+    "a label weight above 1": (
+        "train: [{kind: synthetic, records: 4,",
+        "train: [{kind: synthetic, label_weight: 2, records: 4,",
+        ["line 5", "label_weight", "equal to 1"],
+    ),
+    "a teacher without weights": (
+        "    steps: 5",
+        "    teachers: [{model: previous, weights: [1, 0, 1]}]",
+        ["stages.0", "none has a weight above zero for P"],
+    ),
+    "an option of the loss": (
+        "    steps: 5",
+        "    loss: {temprature: 2}",
+        ["line 10", "Did you mean 'temperature'?"],
     ),
     "no stages": (
         "stages:\n  - kind: distill\n    steps: 5\n  - kind: quantize\n",

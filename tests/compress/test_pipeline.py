@@ -105,7 +105,7 @@ def results(folder):
 
 
 def test_training_went_on_from_its_checkpoint(folder):
-    (history,) = folder.glob("run/stages/2-distill-*/history.csv")
+    (history,) = folder.glob("run/stages/2-distill-*/distill.history.csv")
     steps = [int(line.split(",")[0]) for line in history.read_text().splitlines()[1:]]
     assert steps[-1] == 700
     assert steps.count(25) == 1, "training started again from nothing"

@@ -13,6 +13,15 @@ from compress.measurements import read_stored
 from compress.results import to_document
 from export.bundle import read_bundle
 
+INTERVAL = {"point": 0.6, "lower": 0.5, "upper": 0.7}
+RELIABILITY = {
+    "windows": 70,
+    "calibration_error": INTERVAL,
+    "bins": [
+        {"lower": 0.5, "upper": 0.6, "windows": 70, "records": 70, "probability": 0.55}
+        | {"right": INTERVAL}
+    ],
+}
 STRICT = {"cost": [{"measure": "bytes", "maximum": 50_000}]}
 
 
@@ -39,7 +48,7 @@ def run(tmp_path, monkeypatch):
     misses = {"0-baseline": 0, "1-distill": 10, "2-quantize": 14}
 
     def fake_stage(runner, stage, label, parent, baseline):
-        key = module.stage_key(parent.key, stage, runner.pipeline, runner.data)
+        key = module.stage_key(parent.key, stage, runner.pipeline, runner.data, {})
         return fake_artifact(runner, label, key, f"{parent.tflite.read_text()} > {label}")
 
     def fake_artifact(runner, label, key, text):
@@ -52,7 +61,8 @@ def run(tmp_path, monkeypatch):
     def measure(runner, path, precision, artifact, baseline, label):
         lost = misses.get(label, 0)
         parity = {"windows": 64, "maximum_difference": 0.0, "rms_difference": 0.0}
-        return to_document(Measured(made.counts(misses=lost), made.COST), parity)
+        document = to_document(Measured(made.counts(misses=lost), made.COST), parity)
+        return document | {"reliability": dict.fromkeys(("detection", "p", "s"), RELIABILITY)}
 
     monkeypatch.setattr(module, "resolve_baseline", lambda *_: (tmp_path / "x.h5", "0"))
     monkeypatch.setattr(module, "random_windows", lambda *_: None)

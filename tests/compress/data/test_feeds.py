@@ -1,106 +1,79 @@
-"""Training data: consensus targets and batches that do not depend on where training resumed."""
+"""Training data: batches that depend on the seed and the step alone, and what is taught in them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
-from compress.data.feeds import TargetFeed, consensus, random_windows, write_targets
+from compress.data.augmentation import Augmentation
+from compress.data.feeds import Draw, TargetFeed, random_windows
+from compress.data.mixture import Mixture, Share
 from compress.data.records import Category
 from compress.data.synthetic import SyntheticSource
+from compress.data.targets import QUIET, P, write_targets
+from compress.data.teachers import Teacher, ensemble
+
+NOWHERE = Augmentation.none()
 
 
-def position_blind(windows):
-    """A teacher whose answer at a sample depends on the waveform there alone."""
-    return np.tanh(np.abs(windows))
+def loud_samples(windows):
+    """A teacher that finds everything where a sample stands out of its window by far."""
+    return (np.abs(windows) > 6.0).astype(np.float32)
 
 
-def biased(windows):
-    """A teacher that answers 1 in the first half of its window, and 0 in the second."""
-    answer = np.zeros_like(windows)
-    answer[:, :3000] = 1.0
-    return answer
-
-
-@pytest.mark.parametrize("samples", [6000, 6100, 9000, 15_000])
-@pytest.mark.parametrize("shifts", [4, 7])
-def test_consensus_covers_the_record_and_keeps_probabilities(samples, shifts):
-    waveform = np.random.default_rng(0).normal(size=(samples, 3)).astype(np.float32)
-    (target,) = consensus(
-        lambda w: np.full_like(w, 0.25), [waveform], shifts, np.random.default_rng(1)
-    )
-    assert target.shape == (samples, 3)
-    np.testing.assert_allclose(target, 0.25, rtol=1e-5)
-
-
-def test_consensus_averages_what_depends_on_the_place_in_the_window():
-    waveform = np.random.default_rng(0).normal(size=(9000, 3)).astype(np.float32)
-    (target,) = consensus(biased, [waveform], 13, np.random.default_rng(1))
-    middle = target[4000:5000].mean()
-    assert 0.2 < middle < 0.8
-
-
-def test_consensus_of_a_teacher_blind_to_place_is_its_answer():
-    impulses = [np.zeros((samples, 3), dtype=np.float32) for samples in (9000, 7000)]
-    impulses[0][4321] = impulses[1][1234] = 1000.0
-    targets = consensus(position_blind, impulses, 5, np.random.default_rng(1))
-    for target, place in zip(targets, (4321, 1234), strict=True):
-        assert (target.argmax(axis=0) == place).all()
-        assert target[place].min() > 0.9
+def asks(teacher, shifts=1):
+    return ensemble([Teacher()], lambda _: teacher, shifts)
 
 
 @pytest.fixture
-def targets(tmp_path, progress):
-    path = tmp_path / "targets.h5"
+def write(tmp_path, progress):
+    """Writes the targets of all records of a source; the path of the file."""
+
+    def write_file(source, ask, name="targets.h5"):
+        path = tmp_path / name
+        write_targets(path, ask, source, number=len(source), seed=0, progress=progress)
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def mixed(write):
+    """Targets of twelve synthetic records, half of them noise, as a teacher sees them."""
+    return write(SyntheticSource(12, seed=5, noise_fraction=0.5), asks(loud_samples, 3))
+
+
+def kept(path):
+    """Bytes of the waveform and target of each record in a file of targets."""
+    with h5py.File(path) as file:
+        splits = file["ends"][:-1]
+        waveforms, targets = (np.split(file[key][:], splits) for key in ("waveform", "target"))
+    return [(w.tobytes(), target) for w, target in zip(waveforms, targets, strict=True)]
+
+
+# --- Which windows -------------------------------------------------------------------------------
+
+
+def test_noise_is_taught_as_silence(write):
     source = SyntheticSource(12, seed=5, noise_fraction=0.5)
-    write_targets(
-        path, position_blind, source, number=8, shifts=3, seed=0, progress=progress
-    )  # fmt: skip
-    return path, source
-
-
-def test_noise_is_taught_as_silence(targets):
-    path, source = targets
+    path = write(source, asks(np.ones_like))
     noise = {
         source[i].waveform.tobytes()
         for i, category in enumerate(source.categories())
         if category is Category.NOISE
     }
-    with h5py.File(path) as file:
-        assert len(file) == 8
-        silent = {
-            bool(group["target"][:].max() == 0.0)
-            == (np.asarray(group["waveform"]).tobytes() in noise)
-            for group in file.values()
-        }
-    assert silent == {True}
+    records = kept(path)
+    assert len(records) == 12
+    assert all((target.max() == 0.0) == (waveform in noise) for waveform, target in records)
 
 
-def test_finished_targets_are_not_asked_for_again(targets, progress):
-    path, source = targets
-
-    def teacher(windows):
-        raise AssertionError("asked again")
-
-    write_targets(path, teacher, source, number=8, shifts=3, seed=0, progress=progress)
-
-
-def test_interrupted_targets_leave_no_file(tmp_path, progress):
-    def teacher(windows):
-        raise KeyboardInterrupt
-
-    path = tmp_path / "targets.h5"
-    with pytest.raises(KeyboardInterrupt):
-        write_targets(
-            path, teacher, SyntheticSource(2, 1), number=2, shifts=2, seed=0, progress=progress
-        )
-    assert not path.exists()
-
-
-@pytest.mark.parametrize("augmented", [True, False])
-def test_batches_do_not_depend_on_where_training_resumed(targets, augmented):
-    feed = TargetFeed(targets[0], batch=4, seed=3, augmented=augmented)
+@pytest.mark.parametrize("augmentation", [Augmentation(), NOWHERE])
+def test_batches_do_not_depend_on_where_training_resumed(mixed, augmentation):
+    feed = TargetFeed(mixed, batch=4, seed=3, augmentation=augmentation)
     whole = list(feed.batches(0, 5))
-    resumed = list(feed.batches(3, 5))
+    resumed = list(replace(feed).batches(3, 5))
     assert len(whole) == 5
     for (x, y), (again_x, again_y) in zip(whole[3:], resumed, strict=True):
         np.testing.assert_array_equal(x, again_x)
@@ -109,6 +82,171 @@ def test_batches_do_not_depend_on_where_training_resumed(targets, augmented):
     assert x.shape == y.shape == (4, 6000, 3)
     assert x.dtype == y.dtype == np.float32
     assert not np.array_equal(whole[0][0], whole[1][0])
+    other = replace(feed, seed=4).batch_at(0)[0]
+    assert not np.array_equal(other, x)
+
+
+@pytest.mark.parametrize("on_the_fly", [False, True])
+def test_batches_do_not_depend_on_the_thread_or_the_order(write, on_the_fly):
+    source = SyntheticSource(12, seed=5, noise_fraction=0.5)
+    ask = asks(loud_samples, 2)
+    feed = TargetFeed(
+        write(source, None if on_the_fly else ask), 3, 3, ask=ask if on_the_fly else None
+    )
+    steps = list(range(12))
+    alone = [feed.batch_at(step) for step in steps]
+    shuffled = np.random.default_rng(0).permutation(steps)
+    with ThreadPoolExecutor(4) as threads:
+        made = dict(zip(shuffled, threads.map(feed.batch_at, shuffled), strict=True))
+    for step, (x, y) in zip(steps, alone, strict=True):
+        np.testing.assert_array_equal(made[step][0], x)
+        np.testing.assert_array_equal(made[step][1], y)
+
+
+def test_records_are_drawn_as_often_as_their_weights_say(write):
+    parts = [SyntheticSource(4, seed=seed, noise_fraction=1.0) for seed in (1, 2)]
+    path = write(Mixture(parts, [Share(3.0), Share(1.0)]), None)
+    of_first = {parts[0][index].waveform.tobytes() for index in range(4)}
+    first = {place for place, (waveform, _) in enumerate(kept(path)) if waveform in of_first}
+    drawn = [draw.record for draw in TargetFeed(path, 1, 0).quiet_draws(2000, 0)]
+    assert np.mean([record in first for record in drawn]) == pytest.approx(0.75, abs=0.03)
+    assert set(drawn) == set(range(8))
+
+
+# --- Hard negatives ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_hard_negatives_have_their_share_of_each_batch(mixed, share):
+    hard = [Draw(0, 7), Draw(1, 8)]
+    feed = TargetFeed(mixed, 40, 3, NOWHERE, hard_negatives=hard, hard_share=share)
+    known = {window.tobytes() for window in feed.windows(hard)[0]}
+    counts = [
+        sum(window.tobytes() in known for window in feed.batch_at(step)[0]) for step in range(5)
+    ]
+    assert sum(counts) / 200 == pytest.approx(share, abs=0.1)
+    if share == 0.3:
+        assert min(counts) > 0
+
+
+def test_no_hard_negatives_change_nothing(mixed):
+    feed = TargetFeed(mixed, 4, 3)
+    np.testing.assert_array_equal(feed.batch_at(2)[0], replace(feed, hard_share=0.5).batch_at(2)[0])
+
+
+def test_quiet_draws_are_of_quiet_records_and_new_in_each_round(mixed):
+    feed = TargetFeed(mixed, 4, 3)
+    with h5py.File(mixed) as file:
+        quiet = set(np.flatnonzero(file["quiet"][:]))
+    assert 0 < len(quiet) < 12
+    rounds = [feed.quiet_draws(100, round_) for round_ in (1, 2)]
+    for draws in rounds:
+        assert {draw.record for draw in draws} == quiet
+        assert len({draw.chance for draw in draws}) == 100
+    assert not {draw.chance for draw in rounds[0]} & {draw.chance for draw in rounds[1]}
+    assert rounds[0] == feed.quiet_draws(100, 1)
+
+
+def test_where_nothing_is_quiet_there_are_no_quiet_draws(write):
+    path = write(SyntheticSource(3, seed=1, noise_fraction=0.0), asks(np.ones_like))
+    assert TargetFeed(path, 2, 0).quiet_draws(10, 1) == []
+
+
+# --- Asking the teacher on the fly ---------------------------------------------------------------
+
+
+def labelled(records, seed, label_weight):
+    source = SyntheticSource(records, seed=seed, noise_fraction=0.3)
+    return Mixture([source], [Share(None, label_weight)])
+
+
+def test_cached_and_on_the_fly_agree_where_nothing_changes_the_windows(write):
+    source = SyntheticSource(8, seed=5, noise_fraction=0.25)
+    source = Mixture([Spiked(source)], [Share(None, 0.25)])
+    ask = asks(only_spikes, 3)
+    cached = TargetFeed(write(source, ask, "cached"), 8, 1, NOWHERE)
+    on_the_fly = TargetFeed(write(source, None, "later"), 8, 1, NOWHERE, ask=ask)
+    for step in range(3):
+        (x, y), (same_x, same_y) = cached.batch_at(step), on_the_fly.batch_at(step)
+        np.testing.assert_array_equal(x, same_x)
+        np.testing.assert_allclose(y, same_y, atol=1e-3)  # float16 on disk
+        assert y.max() > 0.7
+
+
+class Spiked:
+    """The same records with a spike that lies in all windows that can be cut from them."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitem__(self, index):
+        record = self.source[index]
+        waveform = record.waveform.copy()
+        waveform[4500] += 1000 * np.abs(waveform).max()
+        return replace(record, waveform=waveform)
+
+
+def only_spikes(windows):
+    return (np.abs(windows) > 50.0).astype(np.float32)
+
+
+@pytest.mark.parametrize(("label_weight", "asked"), [(0.0, True), (0.5, True), (1.0, False)])
+def test_teacher_is_asked_only_where_labels_do_not_say_everything(write, label_weight, asked):
+    seen = []
+
+    def teacher(windows):
+        seen.append(len(windows))
+        return np.ones_like(windows)
+
+    source = labelled(12, 5, label_weight)
+    path = write(source, None)
+    feed = TargetFeed(path, 16, 0, ask=asks(teacher))
+    _, y = feed.batch_at(0)
+    with h5py.File(path) as file:
+        taught = file["taught"][:]
+    assert set(taught) == {0.0, 1.0 - label_weight}
+    heard = y.min(axis=(1, 2))  # of what it was asked about, the teacher's share is everywhere
+    assert set(np.round(heard, 5)) == {0.0, 1.0 - label_weight}
+    assert bool(seen) == asked
+    if asked:
+        assert seen == [np.count_nonzero(heard)]
+
+
+@pytest.mark.parametrize("on_the_fly", [False, True])
+def test_what_is_taught_stays_a_probability_under_superposed_earthquakes(write, on_the_fly):
+    """Records of one source know their labels, the other's are for the teacher to hear."""
+    parts = [SyntheticSource(6, seed=seed, noise_fraction=0.0) for seed in (1, 2, 3)]
+    source = Mixture(parts, [Share(None, 1.0), Share(None, 0.5), Share(None, 0.0)])
+    ask = asks(np.ones_like)
+    feed = TargetFeed(
+        write(source, None if on_the_fly else ask),
+        16,
+        0,
+        Augmentation().only("second_event"),
+        ask=ask if on_the_fly else None,
+    )
+    for _, y in feed.batches(0, 4):
+        assert y.min() >= 0.0
+        assert y.max() <= 1.0
+
+
+def test_superposed_labels_are_taught_whole_where_nobody_is_asked(write):
+    parts = [
+        SyntheticSource(3, seed=1, noise_fraction=1.0),
+        SyntheticSource(6, seed=2, noise_fraction=0.0),
+    ]
+    path = write(Mixture(parts, [Share(1.0), Share(0.0001, 0.5)]), None)
+    feed = TargetFeed(path, 16, 0, Augmentation().only("second_event"), ask=asks(np.ones_like))
+    _, y = feed.batch_at(0)
+    peaks = y[..., P].max(axis=1)
+    assert (peaks > 0.9).sum() > 8
+    assert ((peaks < QUIET) | (peaks > 0.9)).all()
+
+
+# --- Windows for calibration ---------------------------------------------------------------------
 
 
 def test_random_windows_use_records_evenly():

@@ -3,9 +3,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from baseline.errors import InputError
+from compress.data.mixture import Mixture
 from compress.data.records import Category, Source, iterate
 from compress.data.sources import (
-    JoinedSource,
     SourceConfig,
     check_disjoint,
     describe_set,
@@ -23,7 +23,7 @@ def synthetic(records, seed):
 
 def test_joined_sources_are_one_after_the_other():
     parts = [SyntheticSource(3, seed=1), SyntheticSource(2, seed=2)]
-    joined = JoinedSource(parts)
+    joined = Mixture(parts)
     assert isinstance(joined, Source)
     assert len(joined) == 5
     assert joined.names() == parts[0].names() + parts[1].names()

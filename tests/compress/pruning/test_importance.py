@@ -5,10 +5,10 @@ import pytest
 import small_models
 
 from baseline.contract import WINDOW_SHAPE
-from baseline.keras import keras, tf
+from baseline.keras import keras
 from compress.graphs.channels import Role, trace
 from compress.pruning.importance import l1, norm_scale, taylor, without_norm
-from compress.stages.training import LOSS_WEIGHTS, cross_entropy
+from compress.training.loss import cross_entropy
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def batch(windows):
 
 def loss(model, batch):
     waveforms, targets = batch
-    return float(cross_entropy(targets, model(waveforms), tf.constant(LOSS_WEIGHTS)))
+    return float(cross_entropy(targets, model(waveforms)))
 
 
 def read_at(model, channels, group, scale):

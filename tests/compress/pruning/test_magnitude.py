@@ -10,8 +10,8 @@ from baseline.errors import InputError
 from compress.pruning import masks
 from compress.pruning.magnitude import MagnitudePruning
 from compress.pruning.masks import kernels
-from compress.stages import training
 from compress.stages.base import StageModel
+from compress.training import loop
 
 STAGE = Tuned(records=4, steps=12, batch=2, learning_rate=1e-2)
 
@@ -68,7 +68,7 @@ def test_that_layers_are_left_alone_with_a_reason(pruned):
 
 def test_that_an_interruption_changes_nothing(pruned, tmp_path, monkeypatch):
     model, undisturbed = pruned
-    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 4)
+    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 4)
     update = masks.update_masks
 
     def killed(twin, step):

@@ -173,7 +173,7 @@ class Interrupted(Progress):
 
 
 def test_interrupted_stage_goes_on_to_the_same_model(eqt, tmp_path, monkeypatch):
-    monkeypatch.setattr("compress.stages.training.CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr("compress.training.loop.CHECKPOINT_STEPS", 2)
     stage = Substitute(
         kind="substitute", cell="conv", place="decoders", windows=64, fit_steps=3, records=4,
         steps=5, batch=2,
@@ -188,9 +188,9 @@ def test_interrupted_stage_goes_on_to_the_same_model(eqt, tmp_path, monkeypatch)
         np.testing.assert_allclose(one, other, atol=1e-5)
     steps = [
         line.split(",")[0]
-        for line in (tmp_path / "halved/products/history.csv").read_text().splitlines()
+        for line in (tmp_path / "halved/products/fine-tune.history.csv").read_text().splitlines()
     ]
-    assert steps == ["step", "5"]
+    assert steps == ["step", "2", "4", "5"]
 
 
 @pytest.mark.published
