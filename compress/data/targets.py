@@ -127,7 +127,7 @@ def _shifted_starts(samples: int, shifts: int, random: np.random.Generator) -> l
 def _nearest(samples: int, starts: Sequence[int], answers: FloatArray) -> FloatArray:
     """Of overlapping answers (windows, 6000, 3), for each sample the one nearest to its middle."""
     target = np.zeros((samples, PREDICTION_SHAPE[-1]), dtype=np.float32)
-    middles = np.array(starts) + WINDOW_SAMPLES / 2
+    middles = np.array(starts) + (WINDOW_SAMPLES - 1) / 2
     nearest = np.abs(np.arange(samples)[:, None] - middles).argmin(axis=1)
     for number, (start, answer) in enumerate(zip(starts, answers, strict=True)):
         own = np.flatnonzero(nearest == number)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,9 +202,23 @@ class Workers:
     def _sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         from baseline.keras import tf
 
-        with self.together():
+        with self.together(), _ended_by_interrupt():
             total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values), axis=None)
             return np.asarray(total.numpy())
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Ctrl-C ends the process at once: while TensorFlow waits for others, Python cannot hear it."""
+    heard = signal.getsignal(signal.SIGINT)
+    if heard is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def gather(place: Place) -> Workers:
@@ -218,7 +233,8 @@ def gather(place: Place) -> Workers:
     from baseline.keras import tf
 
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with _ended_by_interrupt():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise InputError(
             f"The workers of {VARIABLE} did not come together: {error.message}",
