@@ -57,14 +57,17 @@ def test_all_teachers_hear_the_same_windows():
     assert heard["one"][0].shape == (5, 6000, 3)
 
 
-def test_a_model_that_teaches_twice_is_opened_once():
+def test_a_model_that_teaches_twice_is_opened_once_and_when_it_is_first_asked():
     opened = []
-    ensemble(
+    ask = ensemble(
         [Teacher(model="one"), Teacher(model="one", band_pass_hz=(1, 45))],
         lambda name: opened.append(name) or always(0.0),
         1,
     )
-    assert opened == ["one"]
+    assert not opened
+    for _ in range(2):
+        ask([np.zeros((6000, 3), np.float32)], np.random.default_rng(0))
+        assert opened == ["one"]
 
 
 def test_runners_are_asked_one_call_at_a_time():
