@@ -12,6 +12,9 @@ COMPONENTS = "ENZ"
 OUTPUTS = ("detection", "p", "s")
 """Order of the last axis of every prediction."""
 
+DETECTION, P, S = range(len(OUTPUTS))
+"""Their places in it."""
+
 WINDOW_SHAPE = (WINDOW_SAMPLES, len(COMPONENTS))
 PREDICTION_SHAPE = (WINDOW_SAMPLES, len(OUTPUTS))
 

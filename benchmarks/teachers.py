@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baseline.contract import SAMPLING_RATE_HZ
+from baseline.contract import SAMPLING_RATE_HZ, P, S
 from baseline.published import PUBLISHED, fetch
 from baseline.weights import load_eqtransformer
 from compress.data.records import Record, iterate
 from compress.data.sources import open_folder
-from compress.data.targets import P, S
 from compress.data.teachers import Teacher, ensemble
 from compress.store import heading, write_json
 from compress.training.twin import quick_twin

@@ -36,12 +36,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from scipy import fft
 from scipy.signal import butter, sosfreqz
 
-from baseline.contract import SAMPLING_RATE_HZ, WINDOW_SAMPLES
+from baseline.contract import DETECTION, SAMPLING_RATE_HZ, WINDOW_SAMPLES, P, S
 from compress.data.resampling import resample
 from compress.data.synthetic import band_limited_noise, geophone
 
 EAST, NORTH, VERTICAL = 0, 1, 2
-DETECTION, P, S = 0, 1, 2
 
 ONSET_PROBABILITY = 0.1
 """A target that reaches this holds an onset: EQTransformer's own threshold for a pick."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baseline.contract import P, S
 from baseline.errors import InputError
-from compress.data.augmentation import Augmentation, P, S, window_at
+from compress.data.augmentation import Augmentation, window_at
 from compress.data.records import Category, Record, Source
 from compress.data.sources import open_folder, open_set
 from compress.data.targets import label_target

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from baseline.contract import OUTPUTS, PREDICTION_SHAPE
+from baseline.contract import DETECTION, OUTPUTS, PREDICTION_SHAPE, P, S
 from compress.data.mixture import as_mixture
 from compress.data.records import Category, Record, Source
 from compress.data.windows import WINDOW_SAMPLES, cut
 from export.runtimes import Runner
-
-DETECTION, P, S = range(len(OUTPUTS))
 
 ONSET_SAMPLES = 20
 """Half the base of the triangle that stands for an onset: 0.2 s (Mousavi et al. 2020)."""

@@ -36,11 +36,12 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from baseline.contract import DETECTION, P, S
 from compress.data.records import SAMPLING_RATE_HZ
 from compress.evaluation.bootstrap import record_interval
 from compress.evaluation.confidence import Interval
 from compress.evaluation.metrics import TOLERANCES_S, Truths
-from compress.evaluation.picker import DETECTION, SHORTEST_DETECTION_SAMPLES, P, S, Thresholds
+from compress.evaluation.picker import SHORTEST_DETECTION_SAMPLES, Thresholds
 
 Output = Literal["detection", "p", "s"]
 OUTPUTS: tuple[Output, ...] = ("detection", "p", "s")

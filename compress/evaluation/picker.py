@@ -42,10 +42,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from baseline.contract import DETECTION, P, S
 from baseline.errors import InputError
 from compress.data.records import SAMPLING_RATE_HZ
 
-DETECTION, P, S = 0, 1, 2
 """Columns of a prediction."""
 
 SHORTEST_DETECTION_SAMPLES = 10

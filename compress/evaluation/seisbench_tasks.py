@@ -41,11 +41,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 
+from baseline.contract import DETECTION, P, S
 from compress.data.records import SAMPLING_RATE_HZ, Category, Record, Source
 from compress.data.windows import WINDOW_SAMPLES, cut
 from compress.evaluation.bootstrap import record_interval
 from compress.evaluation.confidence import Interval
-from compress.evaluation.picker import DETECTION, P, S
 from compress.evaluation.protocol import BATCH, labelled
 from export.runtimes import Runner
 

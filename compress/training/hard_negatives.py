@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from baseline.contract import P, S
 from compress.data.feeds import Draw, TargetFeed
-from compress.data.targets import QUIET, P, S
+from compress.data.targets import QUIET
 from compress.store import write_json
 from compress.training.settings import HardNegatives
 

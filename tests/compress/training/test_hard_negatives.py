@@ -6,10 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
+from baseline.contract import DETECTION, P, S
 from compress.data.augmentation import Augmentation
 from compress.data.feeds import Draw, TargetFeed
 from compress.data.synthetic import SyntheticSource
-from compress.data.targets import DETECTION, QUIET, P, S, label_target, write_targets
+from compress.data.targets import QUIET, label_target, write_targets
 from compress.training.hard_negatives import kept_or_mined, mine
 from compress.training.settings import HardNegatives
 
