@@ -18,6 +18,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from baseline.keras import tf
 
 VARIABLE = "TF_CONFIG"
+HEARTBEAT_TIMEOUT_S = 120
+"""A worker that is not heard of for so long is lost. TensorFlow's 10 s are too few for a machine
+that has much else to do; where a process ends, its connections tell of it at once."""
+
 RIGHT = (
     'It should read like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": '
     '"worker", "index": 0}}: the same cluster for every process, another index for each.'
@@ -181,7 +186,12 @@ class Workers:
         """
         from baseline.keras import tf
 
-        lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+        lost = (
+            tf.errors.UnavailableError,
+            tf.errors.AbortedError,
+            tf.errors.CancelledError,
+            tf.errors.DeadlineExceededError,
+        )
         try:
             yield
         except lost as error:
@@ -205,6 +215,16 @@ class Workers:
         with self.together(), _ended_by_interrupt():
             total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values), axis=None)
             return np.asarray(total.numpy())
+
+
+def _be_patient() -> None:
+    """Let the strategy configure TensorFlow's coordination with another heartbeat."""
+    from tensorflow.python.eager import context  # there is no public way to
+
+    own = context.context()
+    own.configure_coordination_service = partial(
+        own.configure_coordination_service, heartbeat_timeout_in_ms=1000 * HEARTBEAT_TIMEOUT_S
+    )
 
 
 @contextmanager
@@ -232,6 +252,7 @@ def gather(place: Place) -> Workers:
     """
     from baseline.keras import tf
 
+    _be_patient()
     try:
         with _ended_by_interrupt():
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
