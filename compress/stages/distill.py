@@ -14,7 +14,7 @@ from compress.data.teachers import OWN_MODELS, Teacher, ensemble
 from compress.stages.base import Context, Phase, Stage, StageModel
 from compress.stages.calibrating import calibrate_picks
 from compress.store import content_key, write_json
-from compress.students import UNetStudent, build_student
+from compress.students import StudentConfig, UNetStudent, build_student
 from compress.training.settings import HardNegatives, LossSettings, MatchingSettings, Precision
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Distill(Stage):
         max_length=16,
         description="Who teaches, by name or with weights: the mean of their probabilities.",
     )
-    student: UNetStudent = Field(default=UNetStudent(), description="The student.")
+    student: StudentConfig = Field(default=UNetStudent(), description="The student.")
     records: int = Field(
         default=4000,
         ge=1,

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from baseline.keras import tf
 
 VARIABLE = "TF_CONFIG"
-HEARTBEAT_TIMEOUT_S = 120
-"""A worker that is not heard of for so long is lost. TensorFlow's 10 s are too few for a machine
-that has much else to do; where a process ends, its connections tell of it at once."""
+HEARTBEAT_TIMEOUT_S = 60
+"""A worker that the first one does not hear of for so long is lost. TensorFlow's 10 s are too few
+for a machine that has much else to do."""
 
 RIGHT = (
     'It should read like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": '
