@@ -253,6 +253,7 @@ def gather(place: Place) -> Workers:
     from baseline.keras import tf
 
     _be_patient()
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
         with _ended_by_interrupt():
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -261,6 +262,8 @@ def gather(place: Place) -> Workers:
             f"The workers of {VARIABLE} did not come together: {error.message}",
             "Every address has to be reachable from all machines, and free on its own.",
         ) from None
+    # TensorFlow took SIGTERM for the notice that a machine will go away, and would live on.
+    signal.signal(signal.SIGTERM, on_termination)
     if strategy.num_replicas_in_sync != place.number:
         raise InputError(
             f"{VARIABLE} declares {place.number} workers, and they have "
