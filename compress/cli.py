@@ -1,4 +1,4 @@
-"""The command line: `compress run`, `evaluate`, `bench`, `gate`, `export`, `baseline`, `schema`.
+"""The command line: `compress run`, `evaluate`, `bench`, `gate`, `export`, `tune`, `data` and more.
 
 Nothing heavy is imported before a command needs it, so that `--help` answers at once.
 Exit codes: 0 all gates pass; 1 unexpected error; 2 invalid usage, configuration or input; 3 a gate

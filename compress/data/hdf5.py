@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.errors import InputError
+from compress.data.identity import hash_of_ends
 
 _DATA = "data"
 _IDENTITY_BYTES = 1 << 20
@@ -162,13 +162,8 @@ def content_identity(path: Path) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    with _h5py_errors(path, "the file"), path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        digest = hashlib.sha256(str(size).encode())
-        digest.update(stream.read(_IDENTITY_BYTES))
-        stream.seek(max(size - _IDENTITY_BYTES, 0))
-        digest.update(stream.read(_IDENTITY_BYTES))
-    return digest.hexdigest()
+    with _h5py_errors(path, "the file"):
+        return hash_of_ends(path, _IDENTITY_BYTES)
 
 
 class OpenFiles:

@@ -42,7 +42,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import itertools
-import os
 import re
 import struct
 import warnings
@@ -61,6 +60,7 @@ from numpy.typing import NDArray
 
 from baseline.errors import InputError
 from compress.data.folder import MINIMUM_SAMPLING_RATE_HZ
+from compress.data.identity import hash_of_ends
 from compress.data.records import COMPONENTS, SAMPLING_RATE_HZ, Category, Record
 from compress.data.resampling import resample, resampling_ratio
 
@@ -611,15 +611,9 @@ def _longest_run(missing: NDArray[np.bool_]) -> int:
 
 def _identity(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            digest = hashlib.sha256(str(size).encode())
-            digest.update(stream.read(_IDENTITY_BYTES))
-            stream.seek(max(size - _IDENTITY_BYTES, 0))
-            digest.update(stream.read(_IDENTITY_BYTES))
+        return bytes.fromhex(hash_of_ends(path, _IDENTITY_BYTES))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
-    return digest.digest()
 
 
 def _station(identity: str) -> str:

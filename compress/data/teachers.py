@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,6 @@ from baseline.contract import SAMPLING_RATE_HZ
 from baseline.published import PUBLISHED
 from compress.data.targets import FloatArray, Target, consensus
 from export.runtimes import Runner
-
-if TYPE_CHECKING:
-    from baseline.keras import keras
 
 BAND_ORDER = 2
 """Of the Butterworth band-pass, run forwards and backwards so that onsets stay in place."""
@@ -121,11 +118,3 @@ def band_pass(waveform: FloatArray, band_hz: tuple[float, float] | None) -> NDAr
     sections = signal.butter(BAND_ORDER, band_hz, "bandpass", fs=SAMPLING_RATE_HZ, output="sos")
     centred = waveform - waveform.mean(axis=0, dtype=np.float64)
     return signal.sosfiltfilt(sections, centred, axis=0).astype(np.float32)
-
-
-def own_answers(model: keras.Model, shifts: int) -> Target:
-    """What asks a Keras model alone, hearing records as they are; see `ensemble`."""
-    from compress.training.twin import quick_twin
-    from export.runtimes import KerasRunner
-
-    return ensemble([Teacher()], lambda _: KerasRunner(quick_twin(model)), shifts)

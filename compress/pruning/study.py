@@ -17,7 +17,6 @@ from compress.data.feeds import TargetFeed
 from compress.data.records import Source
 from compress.data.sources import open_folder
 from compress.data.targets import write_targets
-from compress.data.teachers import own_answers
 from compress.evaluation.confidence import paired_differences
 from compress.evaluation.metrics import Counts, count
 from compress.evaluation.protocol import Protocol, Windows, labelled, labelled_windows
@@ -28,6 +27,7 @@ from compress.pruning.importance import Scores, taylor
 from compress.pruning.sensitivity import divergence, each_alone
 from compress.results import interval_document, metrics_document
 from compress.store import heading
+from compress.training.teaching import own_answers
 from compress.training.twin import quick_twin
 from export.runtimes import KerasRunner, load_runner
 

@@ -33,7 +33,8 @@ def calibrate_picks(
         progress: where it is shown.
 
     Returns:
-        By output: `scale`, `offset`, and the expected calibration error on these windows `before`.
+        By output: `scale`, `offset`, and `calibration_error_before`, the expected calibration error
+        on these windows.
 
     Raises:
         InputError: no record is labelled, or what an output says is always right or always wrong.

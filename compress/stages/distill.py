@@ -227,13 +227,13 @@ def _runner(name: str, previous: keras.Model, context: Context) -> Runner:
     """
     from baseline.checkpoint import load_keras
     from compress.models import open_model
-    from compress.training.twin import quick_twin
+    from compress.training.teaching import quick_runner
     from export.runtimes import KerasRunner
 
     own: Mapping[str, keras.Model] = {"baseline": context.baseline, "previous": previous}
     if name in own:
-        return KerasRunner(quick_twin(own[name]))
+        return quick_runner(own[name])
     if name in context.earlier:
-        return KerasRunner(quick_twin(load_keras(context.earlier[name])))
+        return quick_runner(load_keras(context.earlier[name]))
     runner = open_model(name)[1]
-    return KerasRunner(quick_twin(runner.model)) if isinstance(runner, KerasRunner) else runner
+    return quick_runner(runner.model) if isinstance(runner, KerasRunner) else runner

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from compress.data.feeds import TargetFeed
 from compress.data.targets import write_targets
-from compress.data.teachers import own_answers
 from compress.stages.base import Context, Stage
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ class FineTunedStage(Stage):
 
     def target_feed(self, context: Context) -> TargetFeed:
         """Batches of windows with the baseline's answers, which it is asked for the first time."""
+        from compress.training.teaching import own_answers
+
         targets = context.scratch / TARGETS_FILE
         write_targets(
             targets,

@@ -175,6 +175,15 @@ def test_tuned_thresholds_are_kept_with_their_origin(command, bundle, data):
     assert code == 0, output
 
 
+def test_thresholds_chosen_by_hand_are_taken_and_said(command, bundle, data):
+    chosen = ("--detection", "0.25", "--s", "0.4")
+    code, output = command("tune-thresholds", bundle, "--data", data, "--write", *chosen)
+    assert code == 0, output
+    after, _ = read_bundle(bundle)
+    assert (after.thresholds["detection"], after.thresholds["s"]) == (0.25, 0.4)
+    assert after.provenance["thresholds_tuned_on"]["chosen_by_hand"] == ["detection", "s"]
+
+
 def test_what_must_not_be_tuned(command, model, data):
     code, output = command("tune-thresholds", model, "--data", data, "--split", "test")
     assert code == 2

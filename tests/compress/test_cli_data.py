@@ -54,11 +54,10 @@ def test_what_cannot_be_drawn_is_said(run_cli, tmp_path, monkeypatch, arguments,
 
 
 def test_the_augmentation_of_the_pipeline_is_shown(tmp_path):
-    text = PIPELINE.read_text().replace(
-        "kind: distill\n", "kind: distill\n    augmentation: {gap: {probability: 0.25}}\n"
-    )
+    text = PIPELINE.read_text()
+    assert text.count("gap: {probability: 0}\n") == 1
     file = tmp_path / "pipeline.yaml"
-    file.write_text(text)
+    file.write_text(text.replace("gap: {probability: 0}", "gap: {probability: 0.25}"))
     source, augmentation = open_shown(file)
     assert augmentation.gap.probability == 0.25
     assert len(source) > 0

@@ -11,8 +11,9 @@ from small_models import student
 from baseline.errors import InputError
 from compress import pipeline as module
 from compress.config import Pipeline
-from compress.data.teachers import Teacher, band_pass, ensemble, own_answers
+from compress.data.teachers import Teacher, band_pass, ensemble
 from compress.stages.distill import Distill
+from compress.training.teaching import own_answers
 
 RANDOM = np.random.default_rng
 

@@ -18,11 +18,11 @@ from compress.data.feeds import TargetFeed
 from compress.data.mixture import Mixture, Share
 from compress.data.synthetic import SyntheticSource
 from compress.data.targets import write_targets
-from compress.data.teachers import own_answers
 from compress.students import UNetStudent, build_student
 from compress.training import loop
 from compress.training.loss import cross_entropy
 from compress.training.settings import HardNegatives, LossSettings
+from compress.training.teaching import own_answers
 
 TESTS = Path(__file__).resolve().parents[2]
 PLAN = loop.Plan(steps=8, learning_rate=1e-2, warmup_steps=2, average=0.5, frozen_statistics=False)
