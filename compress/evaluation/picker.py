@@ -24,9 +24,11 @@ Peaks
 Events
     Each detection is an event. It takes the most probable S peak inside it (start <= S < end, no
     tolerance), then the most probable P peak from 1 s before its start to its end that lies at
-    least 0.1 s before that S. Of equal peaks it takes the earliest. The tolerance of 1 s does not
-    reach back into the detection before, so no peak serves two events. An event without peaks is
-    still an event: it has detected, and picked nothing. Peaks outside all events are no picks.
+    least 0.1 s before that S. Of equal peaks it takes the earliest, and if others follow within
+    0.2 s the middle of them all: they are ripples on the top of one onset, and an int8 model has
+    too few values to tell them apart. The tolerance of 1 s does not reach back into the detection
+    before, so no peak serves two events. An event without peaks is still an event: it has
+    detected, and picked nothing. Peaks outside all events are no picks.
     (The program takes the *first* S peak inside the detection: a ripple at P then displaces a
     clear S, and P with it. Taking the most probable one treats S as it treats P.)
 
@@ -51,6 +53,8 @@ from compress.data.records import SAMPLING_RATE_HZ
 SHORTEST_DETECTION_SAMPLES = 10
 P_BEFORE_DETECTION_SAMPLES = round(1.0 * SAMPLING_RATE_HZ)
 SHORTEST_S_MINUS_P_SAMPLES = round(0.1 * SAMPLING_RATE_HZ)
+ONE_ONSET_SAMPLES = round(0.2 * SAMPLING_RATE_HZ)
+"""How far apart equally probable samples may be and still mean one onset."""
 
 
 class Thresholds(BaseModel):
@@ -148,9 +152,10 @@ def pick(prediction: NDArray[np.floating], thresholds: Thresholds) -> WindowPick
 
 
 def highest_peaks(predictions: NDArray[np.floating]) -> HighestPeaks:
-    """The most probable P and S of each window, whatever their probability (earliest of equals).
+    """The most probable P and S of each window, whatever their probability.
 
-    Unlike a pick, the greatest value may stand at an edge of the window.
+    Of equals the earliest counts, or the middle of it and those within 0.2 s after it, as in a
+    pick. Unlike there, the greatest value may stand at an edge of the window.
 
     Args:
         predictions: shape (n, samples, 3).
@@ -162,14 +167,23 @@ def highest_peaks(predictions: NDArray[np.floating]) -> HighestPeaks:
     if predictions.ndim != 3 or predictions.shape[2] != 3:
         raise ValueError(f"predictions have shape (n, samples, 3), not {predictions.shape}")
     _require_finite(predictions)
-    p_sample, s_sample = (predictions[:, :, phase].argmax(axis=1) for phase in (P, S))
-    window = np.arange(len(predictions))
+    highest = predictions.max(axis=1)
+    p_sample, s_sample = (
+        np.array(
+            [
+                _middle_of_first(np.flatnonzero(window[:, phase] == top[phase]))
+                for window, top in zip(predictions, highest, strict=True)
+            ],
+            dtype=np.intp,
+        )
+        for phase in (P, S)
+    )
     return HighestPeaks(
         p_sample=p_sample,
-        p_probability=predictions[window, p_sample, P],
+        p_probability=highest[:, P],
         s_sample=s_sample,
-        s_probability=predictions[window, s_sample, S],
-        detection=predictions[:, :, DETECTION].max(axis=1),
+        s_probability=highest[:, S],
+        detection=highest[:, DETECTION],
     )
 
 
@@ -206,9 +220,19 @@ def _peaks(probability: NDArray[np.floating], threshold: float) -> NDArray[np.in
 def _most_probable(
     probability: NDArray[np.floating], peaks: NDArray[np.intp], first: int, end: int
 ) -> Pick | None:
-    """The greatest of `peaks` in [first, end), the earliest of equals, or None."""
+    """The greatest of `peaks` in [first, end), see the module's description, or None."""
     candidates = peaks[np.searchsorted(peaks, first) : np.searchsorted(peaks, end)]
     if not len(candidates):
         return None
-    sample = candidates[probability[candidates].argmax()]
-    return Pick(float(sample), float(probability[sample]))
+    highest = probability[candidates].max()
+    sample = _middle_of_first(candidates[probability[candidates] == highest])
+    return Pick(float(sample), float(highest))
+
+
+def _middle_of_first(equals: NDArray[np.intp]) -> int:
+    """Where the onset is, if all these samples, in order of time, are equally probable.
+
+    The middle of the first one and those that belong to it, the earlier of two.
+    """
+    last = equals[np.searchsorted(equals, equals[0] + ONE_ONSET_SAMPLES, side="right") - 1]
+    return int(equals[0] + last) // 2
