@@ -527,6 +527,26 @@ def export(
     )
 
 
+@app.command("inspect")
+def inspect_model(
+    model: Annotated[str, typer.Argument(help="A .tflite or .onnx file, a bundle, or a stage.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write every operator here, in JSON.")
+    ] = None,
+) -> None:
+    """Show what an exported model is made of: operators, what they compute in, loops, bytes."""
+    from compress.evaluation.inspection import inspect
+    from compress.models import find
+    from compress.report.inspection import show_inspection
+    from compress.store import write_json
+
+    _require_folder("--json", json_file)
+    found = inspect(find(model).path)
+    if json_file:
+        write_json(json_file, {"model": model} | found.to_dict())
+    show_inspection(console, model, found)
+
+
 @baseline_app.command("fetch")
 def baseline_fetch(
     name: Annotated[str, typer.Argument(help="eqt-conservative or eqt-original.")] = (
