@@ -148,3 +148,24 @@ class EdgeCorrection1D(keras.layers.Layer):
         """The arguments that rebuild the layer."""
         sizes = {"first": self.first_outputs, "last": self.last_outputs}
         return {**super().get_config(), **sizes}
+
+
+@keras.saving.register_keras_serializable(package="eqt_compress")
+class Saturation(keras.layers.Layer):
+    """Bounds every value to between -limit and limit.
+
+    Args:
+        limit: above zero.
+    """
+
+    def __init__(self, limit: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.limit = float(limit)
+
+    def call(self, inputs: Any) -> Any:
+        """The bounded values, of the same shape."""
+        return tf.clip_by_value(inputs, -self.limit, self.limit)
+
+    def get_config(self) -> dict[str, Any]:
+        """The argument that rebuilds the layer."""
+        return {**super().get_config(), "limit": self.limit}

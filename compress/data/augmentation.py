@@ -39,14 +39,9 @@ from scipy.signal import butter, sosfreqz
 from baseline.contract import DETECTION, SAMPLING_RATE_HZ, WINDOW_SAMPLES, P, S
 from compress.data.resampling import resample
 from compress.data.synthetic import band_limited_noise, geophone
+from compress.data.targets import FLANK, ONSET_PROBABILITY
 
 EAST, NORTH, VERTICAL = 0, 1, 2
-
-ONSET_PROBABILITY = 0.1
-"""A target that reaches this holds an onset: EQTransformer's own threshold for a pick."""
-
-ONSET_FLANK = 0.02
-"""How far down an onset's bump is taken to reach."""
 
 DROWNED = 10 ** (-3 / 20)
 """An onset less than so many times as loud as what is added to it cannot be asked for."""
@@ -183,7 +178,8 @@ FilterKind = Literal["high_pass", "low_pass", "band_pass", "predictor", "geophon
 class Filter(_Step):
     """The window is filtered, as sensors and other people's processing do.
 
-    All but `predictor`, EQTransformer's own zero-phase band-pass, are causal and of second order.
+    All are of second order. High-passes and geophones are causal; a low-pass has its delay taken
+    out, as recorders do; `predictor` is EQTransformer's own band-pass, forwards and backwards.
     """
 
     probability: Probability = Field(default=0.4, description="How often.")
@@ -474,7 +470,7 @@ def onsets(probability: FloatArray) -> list[tuple[int, int, int]]:
     Returns:
         First sample, end and highest sample of each bump that reaches `ONSET_PROBABILITY`.
     """
-    above = np.flatnonzero(probability > ONSET_FLANK)
+    above = np.flatnonzero(probability > FLANK)
     if not len(above):
         return []
     bumps = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1)
@@ -644,24 +640,22 @@ def _draw_response(random: np.random.Generator, config: Filter) -> NDArray[np.co
 
 
 def low_pass(corner_hz: float) -> NDArray[np.complex64]:
-    """Response of a causal digital Butterworth low-pass of second order.
+    """Response of a digital Butterworth low-pass of second order, its delay taken out.
 
-    1 / (s^2 + sqrt(2) s + 1) through the bilinear transform. It delays by 0.225 / corner: 5 to
-    19 ms for corners of 45 to 12 Hz, less than two samples.
+    1 / (s^2 + sqrt(2) s + 1) through the bilinear transform, moved forward by the time by which it
+    delays what is slow, as recorders do with their filters: onsets stay where the target has them.
     """
-    s = _analogue(corner_hz)
-    return (1.0 / (s**2 + math.sqrt(2.0) * s + 1.0)).astype(np.complex64)
+    tangent = math.tan(math.pi * corner_hz / SAMPLING_RATE_HZ)
+    s = 1j * _TANGENTS / tangent
+    delay_s = 1.0 / (math.sqrt(2.0) * SAMPLING_RATE_HZ * tangent)
+    moved = np.exp(2j * np.pi * FREQUENCIES_HZ * delay_s)
+    return (moved / (s**2 + math.sqrt(2.0) * s + 1.0)).astype(np.complex64)
 
 
 def high_pass(corner_hz: float) -> NDArray[np.complex64]:
     """Response of a causal digital Butterworth high-pass of second order."""
-    s = _analogue(corner_hz)
+    s = 1j * _TANGENTS / math.tan(math.pi * corner_hz / SAMPLING_RATE_HZ)
     return (s**2 / (s**2 + math.sqrt(2.0) * s + 1.0)).astype(np.complex64)
-
-
-def _analogue(corner_hz: float) -> NDArray[np.complex128]:
-    """The s of each frequency, relative to the corner, in the bilinear transform."""
-    return 1j * _TANGENTS / math.tan(math.pi * corner_hz / SAMPLING_RATE_HZ)
 
 
 @lru_cache(maxsize=1)

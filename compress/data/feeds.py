@@ -120,7 +120,7 @@ class TargetFeed:
             shares.append(self._records.taught[draw.record])
         taught = np.stack(targets)
         if self.ask is not None:
-            asked = [place for place, share in enumerate(shares) if share]
+            asked = [place for place, share in enumerate(shares) if share.any()]
             if asked:
                 answers = self.ask(
                     [windows[place] for place in asked], np.random.default_rng(draws[0].chance)

@@ -21,11 +21,12 @@ class Share:
     Attributes:
         weight: how often its records are drawn altogether, relative to the other sources; None
             for as many times as it has records.
-        label_weight: how much its labels count against the teacher's answers, from 0 to 1.
+        label_weight: how much its labels of detection, P and S count against the teacher's
+            answers, from 0 to 1.
     """
 
     weight: float | None = None
-    label_weight: float = 0.0
+    label_weight: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Mixture:
@@ -62,8 +63,8 @@ class Mixture:
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def label_weight(self, index: int) -> float:
-        """How much the labels of the record at `index` count against the teacher's answers."""
+    def label_weight(self, index: int) -> tuple[float, float, float]:
+        """How much the labels of the record at `index` count; see Share."""
         return self._shares[self._part(index)].label_weight
 
     def draw(self, number: int, random: np.random.Generator) -> NDArray[np.intp]:

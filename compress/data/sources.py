@@ -33,6 +33,9 @@ def relative_to_file(path: Path | None, info: ValidationInfo) -> Path | None:
     return Path(folder) / path
 
 
+LabelWeight = Annotated[float, Field(ge=0, le=1)]
+
+
 class _SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,18 +46,17 @@ class _SourceConfig(BaseModel):
         description="For training: how often its records are drawn altogether, relative to the "
         "other sources; null for as many times as it has records.",
     )
-    label_weight: float = Field(
+    label_weight: LabelWeight | tuple[LabelWeight, LabelWeight, LabelWeight] = Field(
         default=0.0,
-        ge=0,
-        le=1,
         description="For training: how much its own labels count against the teacher's answers, "
-        "where a record has both onsets.",
+        "where a record has both onsets: one number, or one each for detection, P and S.",
     )
 
     @property
     def share(self) -> Share:
         """What it counts for in training."""
-        return Share(self.weight, self.label_weight)
+        weights = self.label_weight
+        return Share(self.weight, weights if isinstance(weights, tuple) else (weights,) * 3)
 
     def settings(self) -> dict[str, Any]:
         """What the source itself is made of."""

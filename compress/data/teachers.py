@@ -23,7 +23,7 @@ from scipy import signal
 
 from baseline.contract import SAMPLING_RATE_HZ
 from baseline.published import PUBLISHED
-from compress.data.targets import FloatArray, Target, consensus
+from compress.data.targets import FloatArray, Target, consensus, sharpened
 from export.runtimes import Runner
 
 BAND_ORDER = 2
@@ -80,7 +80,9 @@ class Teacher(BaseModel):
         return self
 
 
-def ensemble(teachers: Sequence[Teacher], find: Callable[[str], Runner], shifts: int) -> Target:
+def ensemble(
+    teachers: Sequence[Teacher], find: Callable[[str], Runner], shifts: int, sharpen: bool = False
+) -> Target:
     """What asks the teachers about waveforms: their mean, each over shifts of its window.
 
     Several threads may ask; each has to wait for the other, since runners take one call at a time.
@@ -89,6 +91,7 @@ def ensemble(teachers: Sequence[Teacher], find: Callable[[str], Runner], shifts:
         teachers: who is asked, and how much each counts.
         find: a runner of the model that a teacher names; called when it is first asked.
         shifts: see `consensus`; all teachers hear the same windows.
+        sharpen: see `compress.data.targets.sharpened`.
     """
     runner = cache(find)
     weights = np.array([teacher.weights for teacher in teachers])
@@ -106,7 +109,7 @@ def ensemble(teachers: Sequence[Teacher], find: Callable[[str], Runner], shifts:
                 )
             for total, answer in zip(totals, answers, strict=True):
                 total += (weight * answer).astype(np.float32)
-        return totals
+        return [sharpened(total) for total in totals] if sharpen else totals
 
     return ask
 

@@ -56,6 +56,11 @@ class Distill(Stage):
         le=64,
         description="Windows per record in the teachers' consensus; 1 for a single pass.",
     )
+    sharpen: bool = Field(
+        default=False,
+        description="Teach each onset as sharp as a label, at the top of the hill that the mean of "
+        "the teachers' answers is, instead of the hill.",
+    )
     targets: Literal["cached", "on-the-fly"] = Field(
         default="cached",
         description="When the teachers are asked: once per record, their answers kept on disk and "
@@ -127,7 +132,12 @@ class Distill(Stage):
         from compress.students.calibration import fold_logit_scaling, prior_shift
         from compress.training.loop import Plan, train
 
-        ask = ensemble(self.teachers, lambda name: _runner(name, model.keras, context), self.shifts)
+        ask = ensemble(
+            self.teachers,
+            lambda name: _runner(name, model.keras, context),
+            self.shifts,
+            self.sharpen,
+        )
         keras.utils.set_random_seed(context.seed)
         student = build_student(self.student)
         train(
@@ -179,7 +189,8 @@ class Distill(Stage):
         key = content_key(
             FILE_FORMAT,
             [teacher.model_dump() for teacher in self.teachers],
-            [self.shifts, self.targets, self.records, context.seed, context.train.fingerprint()],
+            [self.shifts, self.sharpen, self.targets, self.records],
+            [context.seed, context.train.fingerprint()],
         )
         path = (context.targets or context.scratch) / f"targets-{key[:12]}.h5"
         context.workers.from_first(

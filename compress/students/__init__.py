@@ -42,6 +42,14 @@ class UNetStudent(BaseModel):
         le=4.0,
         description="Multiplies all channels, which are then rounded to multiples of four.",
     )
+    saturation: float | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Standard deviations of a window beyond which its samples are cut; null for no "
+        "bound. int8 has 255 steps for all of the range: without a bound the peak of a strong S "
+        "takes them, and what is left for P and the noise before it is a few.",
+    )
     kernel: int = Field(
         default=7, ge=3, le=31, description="Width of the depthwise convolutions, in steps."
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from baseline.contract import OUTPUTS, WINDOW_SAMPLES, WINDOW_SHAPE
 from baseline.keras import keras
+from baseline.layers import Saturation
 from compress.students import UNetStudent
 from compress.students.attention import dot_attention
 
@@ -30,7 +31,9 @@ def build_unet(config: UNetStudent) -> keras.Model:
     """An untrained student from `waveform` (batch, 6000, 3) to `prediction` (batch, 6000, 3)."""
     widths = config.scaled_channels()
     downsampling = DOWNSAMPLING[config.stem_stride]
-    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    waveform = x = keras.Input(WINDOW_SHAPE, name="waveform")
+    if config.saturation is not None:
+        x = Saturation(config.saturation, name="saturation")(x)
     x = keras.layers.Conv1D(
         widths[0],
         STEM_KERNEL_PER_STRIDE[config.stem_stride],
@@ -38,7 +41,7 @@ def build_unet(config: UNetStudent) -> keras.Model:
         padding="same",
         use_bias=False,
         name="stem_conv",
-    )(waveform)
+    )(x)
     x = _norm_relu(x, "stem")
     x = _separable(x, widths[0], config.kernel, "level_0")
     skips = []

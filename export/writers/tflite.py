@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from baseline.keras import keras, tf
 from export.writers.flatbuffer import edit
+from export.writers.passes.bounds import drop_idle_bounds
 from export.writers.passes.buffers import share_buffers
 from export.writers.passes.cell_clip import remove_cell_clip
 from export.writers.passes.names import drop_inner_names
@@ -42,7 +43,8 @@ def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) ->
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: _feed(calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return edit(converter.convert(), remove_cell_clip, share_buffers, drop_inner_names)
+    passes = (remove_cell_clip, drop_idle_bounds, share_buffers, drop_inner_names)
+    return edit(converter.convert(), *passes)
 
 
 def _fused(layer: keras.layers.Layer) -> bool:

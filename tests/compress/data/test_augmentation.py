@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from compress.data.augmentation import (
     DETECTION,
     EAST,
+    FREQUENCIES_HZ,
     GROUPS,
     NORTH,
     VERTICAL,
@@ -364,6 +365,13 @@ def test_butterworth_corners():
         assert abs(response[stopped]) < 0.12
     assert abs(low_pass(15)[900]) == pytest.approx(2**-0.5, rel=1e-3)
     assert abs(high_pass(2)[120]) == pytest.approx(2**-0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("corner_hz", [12.0, 20.0, 45.0])
+def test_a_low_pass_delays_nothing(corner_hz):
+    phase = np.unwrap(np.angle(low_pass(corner_hz)[1:240]))  # up to 4 Hz
+    delay_s = -np.diff(phase) / (2 * np.pi * np.diff(FREQUENCIES_HZ[1:240]))
+    assert np.abs(delay_s).max() < 2.5e-3  # a quarter of a sample
 
 
 @pytest.mark.parametrize("kind", ["high_pass", "low_pass", "band_pass", "geophone"])

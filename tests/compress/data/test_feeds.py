@@ -157,12 +157,12 @@ def test_where_nothing_is_quiet_there_are_no_quiet_draws(write):
 
 def labelled(records, seed, label_weight):
     source = SyntheticSource(records, seed=seed, noise_fraction=0.3)
-    return Mixture([source], [Share(None, label_weight)])
+    return Mixture([source], [Share(None, (label_weight,) * 3)])
 
 
 def test_cached_and_on_the_fly_agree_where_nothing_changes_the_windows(write):
     source = SyntheticSource(8, seed=5, noise_fraction=0.25)
-    source = Mixture([Spiked(source)], [Share(None, 0.25)])
+    source = Mixture([Spiked(source)], [Share(None, (0.25, 0.0, 1.0))])
     ask = asks(only_spikes, 3)
     cached = TargetFeed(write(source, ask, "cached"), 8, 1, NOWHERE)
     on_the_fly = TargetFeed(write(source, None, "later"), 8, 1, NOWHERE, ask=ask)
@@ -207,7 +207,7 @@ def test_teacher_is_asked_only_where_labels_do_not_say_everything(write, label_w
     _, y = feed.batch_at(0)
     with h5py.File(path) as file:
         taught = file["taught"][:]
-    assert set(taught) == {0.0, 1.0 - label_weight}
+    assert set(taught.ravel()) == {0.0, 1.0 - label_weight}
     heard = y.min(axis=(1, 2))  # of what it was asked about, the teacher's share is everywhere
     assert set(np.round(heard, 5)) == {0.0, 1.0 - label_weight}
     assert bool(seen) == asked
@@ -219,7 +219,7 @@ def test_teacher_is_asked_only_where_labels_do_not_say_everything(write, label_w
 def test_what_is_taught_stays_a_probability_under_superposed_earthquakes(write, on_the_fly):
     """Records of one source know their labels, the other's are for the teacher to hear."""
     parts = [SyntheticSource(6, seed=seed, noise_fraction=0.0) for seed in (1, 2, 3)]
-    source = Mixture(parts, [Share(None, 1.0), Share(None, 0.5), Share(None, 0.0)])
+    source = Mixture(parts, [Share(None, (weight,) * 3) for weight in (1.0, 0.5, 0.0)])
     ask = asks(np.ones_like)
     feed = TargetFeed(
         write(source, None if on_the_fly else ask),
@@ -238,7 +238,7 @@ def test_superposed_labels_are_taught_whole_where_nobody_is_asked(write):
         SyntheticSource(3, seed=1, noise_fraction=1.0),
         SyntheticSource(6, seed=2, noise_fraction=0.0),
     ]
-    path = write(Mixture(parts, [Share(1.0), Share(0.0001, 0.5)]), None)
+    path = write(Mixture(parts, [Share(1.0), Share(0.0001, (0.5,) * 3)]), None)
     feed = TargetFeed(path, 16, 0, Augmentation().only("second_event"), ask=asks(np.ones_like))
     _, y = feed.batch_at(0)
     peaks = y[..., P].max(axis=1)

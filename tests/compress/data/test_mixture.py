@@ -99,9 +99,11 @@ def test_sources_of_millions_are_drawn_from_without_their_records():
 
 def test_records_and_label_weights_are_those_of_their_source():
     parts = [SyntheticSource(3, seed=1), SyntheticSource(2, seed=2)]
-    mixed = Mixture(parts, [Share(None, 0.0), Share(2.0, 0.7)])
+    mixed = Mixture(parts, [Share(), Share(2.0, (0.7, 0.7, 0.1))])
     assert isinstance(mixed, Source)
-    assert [mixed.label_weight(index) for index in range(5)] == [0.0] * 3 + [0.7] * 2
+    assert [mixed.label_weight(index) for index in range(5)] == [(0.0,) * 3] * 3 + [
+        (0.7, 0.7, 0.1)
+    ] * 2
     np.testing.assert_array_equal(mixed[3].waveform, parts[1][0].waveform)
 
 
@@ -109,7 +111,7 @@ def test_a_source_alone_is_a_mixture_of_one():
     source = SyntheticSource(3, seed=1)
     alone = as_mixture(source)
     assert alone.names() == source.names()
-    assert alone.label_weight(2) == 0.0
+    assert alone.label_weight(2) == (0.0, 0.0, 0.0)
     assert as_mixture(alone) is alone
 
 
@@ -125,7 +127,7 @@ def test_fingerprint_changes_with_every_share_and_is_as_before_without():
             [Share(1.0), Share()],
             [Share(), Share(1.0)],
             [Share(), Share(2.0)],
-            [Share(), Share(None, 1.0)],
+            [Share(), Share(None, (0.0, 1.0, 0.0))],
         )
     }
     assert len(others | {plain}) == 5

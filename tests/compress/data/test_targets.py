@@ -11,10 +11,12 @@ from compress.data.records import Category, Record
 from compress.data.synthetic import SyntheticSource
 from compress.data.targets import (
     DETECTION,
+    FLANK,
     P,
     S,
     consensus,
     label_target,
+    sharpened,
     teacher_share,
     write_targets,
 )
@@ -199,15 +201,57 @@ def test_consensus_does_not_depend_on_who_else_is_asked():
     np.testing.assert_array_equal(together[0], alone[0])
 
 
+# --- Sharp onsets ---------------------------------------------------------------------------------
+
+
+def hills(samples, *onsets):
+    """A wide hill of P for each (sample, height), as the mean of scattered answers has it."""
+    answer = np.zeros((samples, 3), dtype=np.float32)
+    for onset, height in onsets:
+        hill = height * np.exp(-(((np.arange(samples) - onset) / 15.0) ** 2))
+        answer[:, P] = np.maximum(answer[:, P], hill)
+    return answer
+
+
+@settings(deadline=None, max_examples=40)
+@given(onset=st.floats(100, 900), height=st.floats(0.12, 1.0))
+def test_a_hill_becomes_a_triangle_at_its_top(onset, height):
+    sharp = sharpened(hills(1000, (onset, height)))
+    triangle = label_target(Record("r", np.zeros((1000, 3)), Category.EARTHQUAKE, onset), 1000)
+    np.testing.assert_allclose(sharp[:, P], height * triangle[:, P], atol=0.03 * height + FLANK)
+    assert sharp[:, [DETECTION, S]].max() == 0.0
+
+
+def test_sharpening_keeps_doubts_detections_and_whoever_stands_apart():
+    answer = hills(2000, (300, 0.08), (700, 0.9), (1200, 0.5), (1250, 0.4))
+    answer[:, DETECTION] = 0.3
+    sharp = sharpened(answer)
+    np.testing.assert_array_equal(sharp[:500], answer[:500])
+    np.testing.assert_array_equal(sharp[:, DETECTION], answer[:, DETECTION])
+    for onset, height in ((700, 0.9), (1200, 0.5), (1250, 0.4)):
+        assert sharp[onset, P] == pytest.approx(height, abs=0.02)
+        assert sharp[onset - 25 : onset - 20, P].max() < FLANK
+    np.testing.assert_allclose(sharpened(sharp), sharp, atol=0.01)
+
+
+def test_of_tops_on_one_onset_the_higher_is_taught():
+    sharp = sharpened(hills(1000, (500, 0.5), (512, 0.6)))
+    assert sharp[:, P].argmax() == 512
+    assert np.count_nonzero(sharp[:, P] > 0.3) <= 20, "half as high over half a triangle's base"
+
+
 # --- Who says what -------------------------------------------------------------------------------
 
 
 def test_teacher_has_the_rest_of_what_labels_do_not_say():
-    assert teacher_share(record(Category.NOISE), 0.0) == 0.0
-    assert teacher_share(record(p_sample=1.0, s_sample=2.0), 0.3) == pytest.approx(0.7)
-    assert teacher_share(record(p_sample=1.0, s_sample=2.0), 0.0) == 1.0
-    assert teacher_share(record(p_sample=1.0), 1.0) == 1.0, "where S is nobody knows"
-    assert teacher_share(record(Category.UNLABELLED), 1.0) == 1.0
+    def share(kind, *weights):
+        return teacher_share(kind, weights).tolist()
+
+    both = record(p_sample=1.0, s_sample=2.0)
+    assert share(record(Category.NOISE), 0.0, 0.0, 0.0) == [0.0, 0.0, 0.0]
+    assert share(both, 0.25, 1.0, 0.0) == [0.75, 0.0, 1.0]
+    assert share(record(p_sample=1.0), 1.0, 1.0, 1.0) == [1.0, 1.0, 1.0], "where S is nobody knows"
+    assert share(record(Category.UNLABELLED), 1.0, 1.0, 1.0) == [1.0, 1.0, 1.0]
 
 
 KINDS = [
@@ -238,14 +282,14 @@ def written(path, kinds, label_weight, ask, progress):
         return found
 
 
-@pytest.mark.parametrize("label_weight", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("label_weight", [(0.0,) * 3, (0.4,) * 3, (1.0,) * 3, (0.0, 1.0, 0.4)])
 def test_labels_and_teacher_are_blended(label_weight, tmp_path, progress):
     found = written(tmp_path / "t.h5", KINDS, label_weight, quarter, progress)
     labels = label_target(KINDS[2], 6500)
     expected = {
         "noise": np.zeros((6500, 3)),
         "unlabelled": np.full((6500, 3), ANSWER),
-        "both": label_weight * labels + (1 - label_weight) * ANSWER,
+        "both": np.array(label_weight) * labels + (1 - np.array(label_weight)) * ANSWER,
         "P alone": np.full((6500, 3), ANSWER),
     }
     for name, target in expected.items():
@@ -253,9 +297,10 @@ def test_labels_and_teacher_are_blended(label_weight, tmp_path, progress):
     assert {name: bool(kind["quiet"]) for name, kind in found.items()} == {
         "noise": True, "unlabelled": False, "both": False, "P alone": False
     }  # fmt: skip
-    assert found["both"]["taught"] == pytest.approx(1 - label_weight)
-    assert found["noise"]["taught"] == 0.0
-    assert found["unlabelled"]["taught"] == found["P alone"]["taught"] == 1.0
+    np.testing.assert_allclose(found["both"]["taught"], 1 - np.array(label_weight), rtol=1e-6)
+    assert (found["noise"]["taught"] == 0.0).all()
+    assert (found["unlabelled"]["taught"] == 1.0).all()
+    assert (found["P alone"]["taught"] == 1.0).all()
 
 
 def test_who_is_not_needed_is_not_asked(tmp_path, progress):
@@ -270,7 +315,7 @@ def test_who_is_not_needed_is_not_asked(tmp_path, progress):
         record(p_sample=1.0, s_sample=2.0, name="both", samples=6002),
         record(Category.UNLABELLED, name="unlabelled", samples=6003),
     ]
-    written(tmp_path / "t.h5", kinds, 1.0, ask, progress)
+    written(tmp_path / "t.h5", kinds, (1.0,) * 3, ask, progress)
     assert asked == [kinds[2].waveform.tobytes()]
 
 
@@ -280,16 +325,16 @@ def test_what_the_teacher_finds_silent_is_quiet(tmp_path, progress):
     def ask(waveforms, random):
         return [np.full_like(w, 0.2 if len(w) == 6000 else 0.04) for w in waveforms]
 
-    found = written(tmp_path / "t.h5", kinds, 0.0, ask, progress)
+    found = written(tmp_path / "t.h5", kinds, (0.0,) * 3, ask, progress)
     assert [bool(found[name]["quiet"]) for name in "01"] == [False, True]
 
 
-@pytest.mark.parametrize("label_weight", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("label_weight", [(0.0,) * 3, (0.4,) * 3, (1.0,) * 3, (0.0, 1.0, 0.4)])
 def test_where_the_teacher_is_asked_later_there_are_labels_alone(label_weight, tmp_path, progress):
     found = written(tmp_path / "t.h5", KINDS, label_weight, None, progress)
-    both = label_target(KINDS[2], 6500) if label_weight else np.zeros((6500, 3))
+    both = label_target(KINDS[2], 6500) * (np.array(label_weight) > 0)
     np.testing.assert_allclose(found["both"]["target"], both, atol=5e-4)
-    assert found["both"]["taught"] == pytest.approx(1 - label_weight)
+    np.testing.assert_allclose(found["both"]["taught"], 1 - np.array(label_weight), rtol=1e-6)
     for name in ("noise", "unlabelled", "P alone"):
         assert found[name]["target"].max() == 0.0
     # Of what nobody has looked at yet nobody knows whether it is quiet.

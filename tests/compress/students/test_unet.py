@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from baseline.checkpoint import save_keras
+from baseline.checkpoint import load_keras, save_keras
 from baseline.keras import keras, tf
 from compress.evaluation.cost import keras_multiply_adds, operators
 from compress.evaluation.parity import compare_outputs
@@ -135,3 +135,39 @@ def test_int8_with_attention_computes_what_keras_does(windows, tmp_path):
     assert counts["SOFTMAX"] == 2 and not {"WHILE", "CUSTOM", "SPLIT", "DIV"} & set(counts)
     parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
     assert 1e-6 < parity.rms_difference < 0.02
+
+
+# --- Saturation ----------------------------------------------------------------------------------
+
+
+def test_beyond_its_saturation_a_student_hears_no_difference(windows):
+    model = built(tiny(8, saturation=2.0))
+    bounded = np.clip(windows[:4], -2.0, 2.0)
+    assert np.abs(windows[:4]).max() > 3.0
+    np.testing.assert_array_equal(model(windows[:4]), model(bounded))
+    assert np.abs(model(windows[:4]) - model(0.5 * bounded)).max() > 1e-4
+
+
+def test_a_saturated_student_comes_back_from_its_file(windows, tmp_path):
+    model = built(tiny(4, saturation=8.0))
+    save_keras(model, tmp_path / "model.keras")
+    again = load_keras(tmp_path / "model.keras")
+    assert again.get_layer("saturation").limit == 8.0
+    np.testing.assert_array_equal(again(windows[:2]), model(windows[:2]))
+    assert keras_multiply_adds(model) == keras_multiply_adds(built(tiny(4)))
+
+
+def test_int8_needs_no_operator_to_saturate(windows, tmp_path):
+    model = built(tiny(8, saturation=2.0))
+    save_keras(model, tmp_path / "model.keras")
+    paths = {}
+    for calibration in (None, windows):
+        paths[calibration is None] = tmp_path / f"{calibration is None}.tflite"
+        convert(tmp_path / "model.keras", paths[calibration is None], Format.TFLITE, calibration)
+    assert {"MINIMUM", "MAXIMUM"} <= set(operators(paths[True]))
+    assert not {"MINIMUM", "MAXIMUM"} & set(operators(paths[False]))
+    quantized, origin = load_runner(paths[False]), KerasRunner(model)
+    assert compare_outputs(load_runner(paths[True]), origin, windows).maximum_difference < 1e-5
+    assert compare_outputs(quantized, origin, windows).rms_difference < 0.02
+    loud = 5.0 * windows[:4]
+    np.testing.assert_array_equal(quantized(loud), quantized(np.clip(loud, -3.0, 3.0)))

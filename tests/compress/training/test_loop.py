@@ -217,7 +217,7 @@ def test_what_was_found_goes_back_into_training(trained, feed, tmp_path, monkeyp
 @pytest.mark.timeout(100)
 def test_a_keras_teacher_is_asked_from_the_feeding_threads(trained, tmp_path, progress):
     """Both threads at once, while TensorFlow trains: nobody may wait for the other for ever."""
-    source = Mixture([SyntheticSource(6, seed=3)], [Share(None, 0.5)])
+    source = Mixture([SyntheticSource(6, seed=3)], [Share(None, (0.5, 0.5, 0.5))])
     path = tmp_path / "labels.h5"
     write_targets(path, None, source, number=6, seed=0, progress=progress)
     teacher = strided(seed=3)
