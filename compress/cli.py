@@ -502,7 +502,9 @@ def export(
     ],
     output: Annotated[Path, typer.Option(help="The folder of the bundle.")],
     format_: Annotated[str, typer.Option("--format", help="tflite or onnx.")] = "tflite",
-    precision: Annotated[str, typer.Option(help="float32 or int8.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32, float16, dynamic, int16x8 or int8.")
+    ] = "float32",
     calibration: Annotated[
         Path | None,
         typer.Option(help="Folder of records to calibrate int8 on; default: synthetic ones."),

@@ -14,7 +14,7 @@ from compress.evaluation.protocol import Protocol
 from compress.gates import Gates
 from compress.stages import AnyStage, check_order
 from compress.yaml_file import override, read_yaml, validate
-from export.convert import Format, Precision
+from export.convert import PRECISIONS, Format, Precision
 
 Sources = Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
 
@@ -58,7 +58,19 @@ class ExportConfig(_Section):
     """One format to export the last model to."""
 
     format: Format = Field(description="tflite or onnx.")
-    precision: Precision = Field(description="float32 or int8.")
+    precision: Precision = Field(
+        description="float32, int8, or in between: float16 and dynamic (int8 weights alone; both "
+        "TFLite only), int16x8 (int8 weights, int16 activations)."
+    )
+
+    @model_validator(mode="after")
+    def _written_so(self) -> Self:
+        if self.precision not in PRECISIONS[self.format]:
+            known = ", ".join(one.value for one in PRECISIONS[self.format])
+            raise ValueError(
+                f"{self.format.value} is not written in {self.precision.value}; it has {known}"
+            )
+        return self
 
 
 class Pipeline(_Section):

@@ -17,7 +17,7 @@ from compress.evaluation.picker import Thresholds
 from compress.models import find_keras
 from compress.store import file_hash, versions
 from export.bundle import Metadata, write_bundle
-from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
+from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert, require_precision
 from export.runtimes import KerasRunner, load_runner
 
 CALIBRATION_WINDOWS = 256
@@ -37,9 +37,9 @@ def export_model(
     Args:
         name: as `compress.models.find_keras` takes it.
         format: TFLite or ONNX.
-        precision: float32 or int8.
+        precision: one that the format has.
         output: folder of the bundle.
-        calibration: folder of records for int8; None for synthetic ones.
+        calibration: folder of records to find ranges on; None for synthetic ones.
         progress: where progress is shown.
 
     Raises:
@@ -48,6 +48,7 @@ def export_model(
     """
     from baseline.checkpoint import save_keras
 
+    require_precision(format, precision)
     found = find_keras(name)
     origin = load_runner(found.path)
     assert isinstance(origin, KerasRunner)
@@ -57,13 +58,13 @@ def export_model(
         else SyntheticSource(CALIBRATION_WINDOWS, CALIBRATION_SEED)
     )
     windows = random_windows(
-        source, CALIBRATION_WINDOWS if precision is Precision.INT8 else MINIMUM_WINDOWS, seed=0
+        source, CALIBRATION_WINDOWS if precision.calibrated else MINIMUM_WINDOWS, seed=0
     )
     with tempfile.TemporaryDirectory() as folder:
         graph, target = Path(folder) / "model.keras", Path(folder) / f"model.{format.value}"
         save_keras(origin.model, graph)
         task = progress.add_task(f"convert to {format.value} {precision.value}", total=None)
-        convert(graph, target, format, windows if precision is Precision.INT8 else None)
+        convert(graph, target, format, precision, windows if precision.calibrated else None)
         progress.update(task, total=1, completed=1)
         task = progress.add_task("compare with the Keras model", total=None)
         parity = compare_outputs(load_runner(target), origin, windows[:MINIMUM_WINDOWS])

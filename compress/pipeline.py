@@ -639,11 +639,11 @@ class _Runner:
             target.write_bytes(last.artifact.tflite.read_bytes())
             return
         calibration = None
-        if export.precision is Precision.INT8:
+        if export.precision.calibrated:
             number = getattr(self.pipeline.stages[-1], "windows", CALIBRATION_WINDOWS)
             calibration = random_windows(self.data.calibration, number, self.pipeline.seed)
         with self._waiting(f"export {label}: convert"):
-            convert(last.artifact.keras, target, export.format, calibration)
+            convert(last.artifact.keras, target, export.format, export.precision, calibration)
 
     @contextmanager
     def _waiting(self, what: str) -> Iterator[None]:

@@ -40,7 +40,27 @@ class Precision(StrEnum):
     """How an exported model computes."""
 
     FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    """Weights of half the size, computed with in float32 where the processor has no float16."""
+    DYNAMIC = "dynamic"
+    """int8 weights; activations in float32, rounded to int8 on the fly where that is faster."""
+    INT16 = "int16x8"
+    """int8 weights and int16 activations: for what int8 activations are too coarse."""
     INT8 = "int8"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the ranges of its activations are found on windows beforehand."""
+        return self in (Precision.INT8, Precision.INT16)
+
+
+PRECISIONS = {
+    Format.TFLITE: tuple(Precision),
+    # ONNX Runtime computes float16 on a CPU as float32, with a conversion around each operator, and
+    # its dynamic int8 convolution is slower than the float32 one.
+    Format.ONNX: (Precision.FLOAT32, Precision.INT16, Precision.INT8),
+}
+"""What each format can be written in."""
 
 
 FLOAT32_TOLERANCE = 1e-3
@@ -55,6 +75,7 @@ def convert(
     model: Path,
     output: Path,
     format: Format,
+    precision: Precision = Precision.FLOAT32,
     calibration: NDArray[np.float32] | None = None,
     *,
     time_limit_s: float = TIME_LIMIT_S,
@@ -67,27 +88,46 @@ def convert(
         model: the `.keras` file.
         output: the file to write.
         format: TFLite or ONNX.
-        calibration: normalised windows (n, 6000, 3) for full-integer int8, or None for float32.
+        precision: one that the format has.
+        calibration: normalised windows (n, 6000, 3) if the precision is a calibrated one.
         time_limit_s: the converter is killed after this time.
         memory_limit_bytes: bound on the converter's address space.
         worker: the module that converts (tests put a misbehaving one in its place).
 
     Raises:
+        InputError: the format does not have the precision.
         ConversionError: the conversion failed in any way; `output` is then untouched.
     """
+    require_precision(format, precision)
+    if precision.calibrated != (calibration is not None):
+        raise ValueError(f"{precision.value} {'needs' if precision.calibrated else 'takes no'} "
+                         "calibration windows")  # fmt: skip
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".convert-") as scratch:
         result = Path(scratch) / "result"
-        arguments = [str(model.resolve()), format.value, str(result)]
+        arguments = [str(model.resolve()), format.value, precision.value, str(result)]
         if calibration is not None:
             windows = Path(scratch) / "calibration.npy"
             np.save(windows, calibration, allow_pickle=False)
             arguments.append(str(windows))
-        precision = Precision.FLOAT32 if calibration is None else Precision.INT8
         what = f"{model.name} to {format.value} ({precision.value})"
         _run(what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes)
         if not result.is_file() or not result.stat().st_size:
             raise ConversionError(f"Converting {what}: the converter ended without a result.")
         result.replace(output)
+
+
+def require_precision(format: Format, precision: Precision) -> None:
+    """Refuse what a format cannot be written in.
+
+    Raises:
+        InputError: it does not have the precision.
+    """
+    if precision not in PRECISIONS[format]:
+        known = ", ".join(one.value for one in PRECISIONS[format])
+        raise InputError(
+            f"{format.value} is not written in {precision.value}.",
+            f"{format.value} has {known}.",
+        )
 
 
 def _run(what: str, command: list[str], time_limit_s: float, memory_limit_bytes: int) -> None:

@@ -1,4 +1,6 @@
-"""The process that converts one model: `python -m export.worker MODEL FORMAT OUTPUT [WINDOWS]`.
+"""The process that converts one model.
+
+    python -m export.worker MODEL FORMAT PRECISION OUTPUT [WINDOWS]
 
 Started by export.convert, so that a converter's crash, hang or leak stays here. The last line of
 standard error says what went wrong.
@@ -11,11 +13,11 @@ import resource
 import sys
 from pathlib import Path
 
-from export.convert import MEMORY_LIMIT_VARIABLE
+from export.convert import MEMORY_LIMIT_VARIABLE, Precision
 
 
-def main(model: str, format: str, output: str, windows: str | None = None) -> None:
-    """Convert the `.keras` file `model`; with calibration windows to int8, else to float32."""
+def main(model: str, format: str, precision: str, output: str, windows: str | None = None) -> None:
+    """Convert the `.keras` file `model`, calibrating on the windows where it is to be int8."""
     limit = int(os.environ[MEMORY_LIMIT_VARIABLE])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
@@ -28,7 +30,7 @@ def main(model: str, format: str, output: str, windows: str | None = None) -> No
     else:
         from export.writers.onnx import write_onnx as write
     calibration = np.load(windows, allow_pickle=False) if windows else None
-    Path(output).write_bytes(write(load_keras(Path(model)), calibration))
+    Path(output).write_bytes(write(load_keras(Path(model)), Precision(precision), calibration))
 
 
 if __name__ == "__main__":

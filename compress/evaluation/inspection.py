@@ -6,7 +6,6 @@ the same weights many times, works and disappoints. Here it shows.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -172,10 +171,11 @@ def _onnx_graph(graph: Any, seen: set[str]) -> Iterator[Operator]:
 
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
-    readers = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            readers[name].append(node.op_type)
+    stored_as = {
+        node.input[0]: constants[node.input[2]].dtype.name
+        for node in graph.node
+        if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in constants
+    }
     types = {
         value.name: value.type.tensor_type
         for value in (*graph.value_info, *graph.input, *graph.output)
@@ -189,9 +189,8 @@ def _onnx_graph(graph: Any, seen: set[str]) -> Iterator[Operator]:
             or (name in made_by and made_by[name].op_type == "DequantizeLinear")
             for name in node.input
         )
-        quantized_out = any(kind == "QuantizeLinear" for kind in readers[node.output[0]])
-        if node.op_type not in CONVERSIONS and quantized_in and quantized_out:
-            precision = "int8"
+        if node.op_type not in CONVERSIONS and quantized_in and node.output[0] in stored_as:
+            precision = stored_as[node.output[0]]
         elif output is None or not output.elem_type:
             precision = "float32"
         else:

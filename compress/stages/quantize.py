@@ -8,7 +8,7 @@ from pydantic import Field
 
 from compress.data.feeds import random_windows
 from compress.stages.base import Context, Phase, Stage, StageModel
-from export.convert import Format, convert
+from export.convert import Format, Precision, convert
 
 
 class Quantize(Stage):
@@ -30,6 +30,6 @@ class Quantize(Stage):
         save_keras(model.keras, float_model)
         quantized = context.products / "model.tflite"
         task = context.progress.add_task("quantize: calibrate and convert", total=None)
-        convert(float_model, quantized, Format.TFLITE, calibration)
+        convert(float_model, quantized, Format.TFLITE, Precision.INT8, calibration)
         context.progress.update(task, total=1, completed=1)
         return StageModel(model.keras, quantized)

@@ -19,6 +19,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from baseline.keras import keras, tf
+from export.convert import Precision
 from export.writers.onnx_gru import is_hard_gru, restore_hard_sigmoid, with_sigmoid_gates
 from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
 from export.writers.unrolled import unrolled
@@ -26,8 +27,15 @@ from export.writers.unrolled import unrolled
 OPSET = 17
 """The newest operator set that tf2onnx 1.17 tests and that onnxruntime quantizes per channel."""
 
+ACTIVATIONS = {Precision.INT8: QuantType.QInt8, Precision.INT16: QuantType.QInt16}
+"""What ONNX Runtime calls the activations of each calibrated precision."""
 
-def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> bytes:
+
+def write_onnx(
+    model: keras.Model,
+    precision: Precision = Precision.FLOAT32,
+    calibration: NDArray[np.float32] | None = None,
+) -> bytes:
     """The model as an ONNX file for one window at a time.
 
     LSTM and GRU become the operators of that name. Those that ONNX has no operator for are unrolled
@@ -35,9 +43,10 @@ def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> b
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
-        calibration: normalised windows (n, 6000, 3). Given, weights (per channel) and activations
-            become int8 in QDQ form, calibrated on these windows; recurrent operators, which
-            onnxruntime does not quantize, stay float32. None keeps float32.
+        precision: float32, or that of activations beside int8 weights (per channel), in QDQ form;
+            recurrent operators, which onnxruntime does not quantize, stay float32.
+        calibration: normalised windows (n, 6000, 3) on which the ranges of activations are found,
+            where the precision needs them.
     """
     recurrent = recurrent_layers(model)
     hard = [layer.get_weights()[1] for layer in recurrent if is_hard_gru(layer)]
@@ -61,7 +70,7 @@ def write_onnx(model: keras.Model, calibration: NDArray[np.float32] | None) -> b
             _Windows(converted.graph.input[0].name, calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=ACTIVATIONS[precision],
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )

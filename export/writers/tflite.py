@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.keras import keras, tf
+from export.convert import Precision
 from export.writers.flatbuffer import edit
 from export.writers.passes.bounds import drop_idle_bounds
 from export.writers.passes.buffers import share_buffers
@@ -16,8 +17,18 @@ from export.writers.passes.names import drop_inner_names
 from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
 from export.writers.unrolled import unrolled
 
+INTEGER_OPERATORS = {
+    Precision.INT8: tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+    Precision.INT16: (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8),
+}
+"""The operators that each calibrated precision may use."""
 
-def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) -> bytes:
+
+def write_tflite(
+    model: keras.Model,
+    precision: Precision = Precision.FLOAT32,
+    calibration: NDArray[np.float32] | None = None,
+) -> bytes:
     """The model as a TFLite flatbuffer for one window at a time.
 
     The batch is fixed to 1, which lets the converter fuse recurrent layers and lay out memory.
@@ -26,9 +37,10 @@ def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) ->
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
-        calibration: normalised windows (n, 6000, 3). Given, every operator becomes int8 (weights
-            per channel, activations calibrated on these windows) with float32 input and output;
-            None keeps float32.
+        precision: of weights and activations. In int8 every operator is int8, weights per channel;
+            input and output stay float32.
+        calibration: normalised windows (n, 6000, 3) on which the ranges of activations are found,
+            where the precision needs them.
     """
     if not all(_fused(layer) for layer in recurrent_layers(model)):
         model = exchange_recurrent(model, lambda x: copy_layer(x) if _fused(x) else unrolled(x))
@@ -39,10 +51,13 @@ def write_tflite(model: keras.Model, calibration: NDArray[np.float32] | None) ->
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [predict.get_concrete_function()], model
     )
-    if calibration is not None:
+    if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision is Precision.FLOAT16:
+        converter.target_spec.supported_types = [tf.float16]
+    if calibration is not None:
         converter.representative_dataset = lambda: _feed(calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.target_spec.supported_ops = [INTEGER_OPERATORS[precision]]
     passes = (remove_cell_clip, drop_idle_bounds, share_buffers, drop_inner_names)
     return edit(converter.convert(), *passes)
 

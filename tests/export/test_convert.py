@@ -8,11 +8,22 @@ import pytest
 import small_models
 
 from baseline.checkpoint import save_keras
+from baseline.errors import InputError
 from baseline.keras import keras
 from compress.evaluation.cost import operators
+from compress.evaluation.inspection import inspect
 from compress.evaluation.parity import compare_outputs
-from export.convert import ConversionError, Format, convert
+from export.convert import PRECISIONS, ConversionError, Format, Precision, convert
 from export.runtimes import KerasRunner, TfliteRunner, load_runner
+
+DIFFERENCES = {
+    Precision.FLOAT32: (0.0, 1e-6),
+    Precision.FLOAT16: (1e-7, 1e-3),
+    Precision.DYNAMIC: (1e-9, 0.01),
+    Precision.INT16: (1e-6, 3e-3),
+    Precision.INT8: (1e-5, 0.01),
+}
+"""Between which the root mean square of an export's differences lies."""
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +34,29 @@ def student(tmp_path_factory):
     return model, folder / "model.keras"
 
 
-@pytest.mark.parametrize("format", list(Format))
-@pytest.mark.parametrize("quantized", [False, True])
-def test_exports_compute_what_keras_computes(format, quantized, student, windows, tmp_path):
+WRITTEN = [(format, precision) for format in Format for precision in PRECISIONS[format]]
+
+
+@pytest.mark.parametrize(("format", "precision"), WRITTEN)
+def test_exports_compute_what_keras_computes(format, precision, student, windows, tmp_path):
     model, path = student
     output = tmp_path / f"model.{format.value}"
-    convert(path, output, format, windows if quantized else None)
+    convert(path, output, format, precision, windows if precision.calibrated else None)
     parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
     assert parity.windows == 64
-    if quantized:
-        assert 1e-5 < parity.rms_difference < 0.01
-    else:
-        assert parity.maximum_difference < 1e-5
+    least, most = DIFFERENCES[precision]
+    assert least < parity.rms_difference < most
+    computes = {o.precision for o in inspect(output).computing_in("int8", "int16", "float32")}
+    assert computes == {
+        Precision.INT8: {"int8"}, Precision.INT16: {"int16"}
+    }.get(precision, {"float32"})  # fmt: skip
+
+
+def test_what_a_format_has_not_is_refused(student, tmp_path):
+    with pytest.raises(InputError, match=r"onnx is not written in float16.*float32, int16x8"):
+        convert(student[1], tmp_path / "out", Format.ONNX, Precision.FLOAT16)
+    with pytest.raises(ValueError, match="int8 needs calibration windows"):
+        convert(student[1], tmp_path / "out", Format.ONNX, Precision.INT8)
 
 
 def test_cells_of_a_fused_lstm_are_not_clipped(tmp_path):
@@ -100,7 +122,7 @@ MISBEHAVIOUR = {
     "says nothing": ("raise SystemExit(0)", "without a result"),
     "explains": ("raise RuntimeError('layer x is not supported')", "layer x is not supported"),
     "leaves an empty file": (
-        "import sys\nopen(sys.argv[3], 'w').close()",
+        "import sys\nopen(sys.argv[4], 'w').close()",
         "without a result",
     ),
 }
@@ -120,7 +142,9 @@ def test_converter_that_misbehaves_is_an_error(what, misbehaving, student, tmp_p
 def test_int8_of_a_recurrence_kept_as_a_loop_does_not_take_the_process_along(windows, tmp_path):
     save_keras(small_models.long_recurrent(), tmp_path / "model.keras")
     with pytest.raises(ConversionError, match=r"model\.keras to tflite \(int8\)"):
-        convert(tmp_path / "model.keras", tmp_path / "out", Format.TFLITE, windows[:16])
+        convert(
+            tmp_path / "model.keras", tmp_path / "out", Format.TFLITE, Precision.INT8, windows[:16]
+        )
 
 
 def test_memory_is_bounded(student, tmp_path):
@@ -132,9 +156,9 @@ def test_calibration_is_handed_over_without_pickle(student, tmp_path):
     code = f"""
         import sys
         import numpy as np
-        windows = np.load(sys.argv[4], allow_pickle=False)
+        windows = np.load(sys.argv[5], allow_pickle=False)
         assert windows.shape == (16, 6000, 3)
-        open(sys.argv[3], "wb").write(b"{sys.platform}")
+        open(sys.argv[4], "wb").write(b"{sys.platform}")
     """
     module = tmp_path / "seeing_worker.py"
     module.write_text(textwrap.dedent(code))
@@ -144,6 +168,7 @@ def test_calibration_is_handed_over_without_pickle(student, tmp_path):
             student[1],
             tmp_path / "out",
             Format.TFLITE,
+            Precision.INT8,
             np.zeros((16, 6000, 3), np.float32),
             worker="seeing_worker",
         )

@@ -68,7 +68,7 @@ def test_passes_run_in_order_and_once(flatbuffer):
 
 def test_unrolled_file_holds_each_weight_once_where_the_schema_wants_it():
     model = small_models.recurrent("gru")
-    content = write_tflite(model, None)
+    content = write_tflite(model)
     buffers = [bytes(b.data) for b in unpack(content).buffers if b.data is not None]
     assert len(buffers) == len(set(buffers))
     weights = 4 * model.count_params()

@@ -6,7 +6,10 @@ import small_models
 
 from baseline.keras import keras
 from compress.evaluation.cost import operators
+from compress.evaluation.inspection import inspect
 from compress.evaluation.parity import compare_outputs
+from compress.report.inspection import findings
+from export.convert import Precision
 from export.runtimes import KerasRunner, load_runner
 from export.writers.onnx import write_onnx
 from export.writers.recurrent import exchange_recurrent
@@ -23,7 +26,8 @@ def export(tmp_path):
 
     def write(model, format, calibration=None):
         path = tmp_path / f"model.{format}"
-        path.write_bytes(WRITERS[format](model, calibration))
+        precision = Precision.FLOAT32 if calibration is None else Precision.INT8
+        path.write_bytes(WRITERS[format](model, precision, calibration))
         return path
 
     return write
@@ -67,6 +71,12 @@ def test_long_sequence_remains_a_loop_and_is_counted_as_one(format, loop, window
     model = small_models.long_recurrent()
     path = export(model, format)
     assert operators(path)[loop] == 1
+    found = inspect(path)
+    assert [operator.kind for operator in found.loops] == [loop]
+    assert findings(found)[0].startswith(f"Loops: {loop}")
+    assert not found.computing_in("int8")
+    constants = sum(operator.bytes for operator in found.operators)
+    assert 0.9 * 4 * model.count_params() < constants < found.bytes
     parity = compare_outputs(load_runner(path), KerasRunner(model), windows)
     assert parity.maximum_difference < 1e-5
 

@@ -29,7 +29,7 @@ from compress.gates import Measured
 from compress.measurements import StoredModel, window_protocol
 from compress.models import NamedModel, cost_of
 from compress.store import file_hash, versions
-from export.convert import Format, convert
+from export.convert import Format, Precision, convert
 from export.runtimes import load_runner
 
 FOLDER = Path(__file__).parent
@@ -55,7 +55,7 @@ def converted(precision: str, folder: Path, model: Path = MODEL) -> Path:
     """The model as a TFLite file in `folder`."""
     path = folder / f"{precision}.tflite"
     windows = random_windows(CALIBRATION, 64, seed=0) if precision == "int8" else None
-    convert(model, path, Format.TFLITE, windows)
+    convert(model, path, Format.TFLITE, Precision(precision), windows)
     return path
 
 

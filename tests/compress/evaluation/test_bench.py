@@ -25,8 +25,8 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     model = small_models.student()
     save_keras(model, folder / "model.keras")
-    (folder / "model.tflite").write_bytes(write_tflite(model, None))
-    (folder / "model.onnx").write_bytes(write_onnx(model, None))
+    (folder / "model.tflite").write_bytes(write_tflite(model))
+    (folder / "model.onnx").write_bytes(write_onnx(model))
     return folder
 
 

@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-import small_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baseline.checkpoint import save_keras
 from baseline.errors import InputError
 from baseline.keras import keras, tf
 from compress.evaluation.cost import operators
 from compress.evaluation.inspection import CONVERSIONS, inspect
 from compress.report.inspection import findings
-from export.convert import Format, convert
+from export.convert import Format
 
 RELEASED = Path(__file__).resolve().parents[3] / "artifacts" / "released"
 
@@ -46,22 +44,6 @@ def test_a_float_student_computes_in_floats_alone(format):
     found = inspect(released(format, precision="float32"))
     assert found.computing_in("float32")
     assert not found.computing_in("int8", "hybrid")
-
-
-@pytest.mark.parametrize("format", list(Format))
-def test_loops_are_found_and_constants_counted_once(format, tmp_path):
-    save_keras(small_models.long_recurrent(), tmp_path / "loop.keras")
-    convert(tmp_path / "loop.keras", tmp_path / f"loop.{format.value}", format)
-    found = inspect(tmp_path / f"loop.{format.value}")
-    assert [operator.kind for operator in found.loops] == [
-        "WHILE" if format is Format.TFLITE else "Loop"
-    ]
-    assert found.computing_in("float32")
-    assert not found.computing_in("int8")
-    assert findings(found)[0].startswith("Loops: ")
-    parameters = 4 * small_models.long_recurrent().count_params()
-    constants = sum(operator.bytes for operator in found.operators)
-    assert 0.9 * parameters < constants < found.bytes
 
 
 def test_weights_in_int8_with_float_activations_are_called_hybrid(tmp_path):

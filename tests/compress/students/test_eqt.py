@@ -12,7 +12,7 @@ from baseline.layers import AdditiveSelfAttention, EdgeCorrection1D
 from compress.evaluation.cost import keras_multiply_adds, operators
 from compress.evaluation.parity import compare_outputs
 from compress.students import EqtStudent, StudentConfig, UNetStudent, build_student
-from export.convert import Format, convert
+from export.convert import Format, Precision, convert
 from export.runtimes import KerasRunner, load_runner
 
 LAYERS = keras.layers
@@ -130,7 +130,7 @@ def test_int8_computes_what_keras_does(variant, variants, windows, tmp_path):
     model = variants[variant]
     save_keras(model, tmp_path / "model.keras")
     output = tmp_path / "model.tflite"
-    convert(tmp_path / "model.keras", output, Format.TFLITE, windows[:24])
+    convert(tmp_path / "model.keras", output, Format.TFLITE, Precision.INT8, windows[:24])
     counts = operators(output)
     assert counts["SOFTMAX"] == 2 and not {"WHILE", "CUSTOM", "DIV", "EXP"} & set(counts)
     parity = compare_outputs(load_runner(output), KerasRunner(model), windows)

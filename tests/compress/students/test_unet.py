@@ -12,7 +12,7 @@ from baseline.keras import keras, tf
 from compress.evaluation.cost import keras_multiply_adds, operators
 from compress.evaluation.parity import compare_outputs
 from compress.students import UNetStudent, build_student
-from export.convert import Format, convert
+from export.convert import Format, Precision, convert
 from export.runtimes import KerasRunner, load_runner
 
 STANDARD = UNetStudent(channels=(16, 24, 32, 72), head_kernel=3, refine=False)
@@ -130,7 +130,7 @@ def test_int8_with_attention_computes_what_keras_does(windows, tmp_path):
     model = built(tiny(8, context="attention", kernel=3, refine=False, head_kernel=1))
     save_keras(model, tmp_path / "model.keras")
     output = tmp_path / "model.tflite"
-    convert(tmp_path / "model.keras", output, Format.TFLITE, windows[:32])
+    convert(tmp_path / "model.keras", output, Format.TFLITE, Precision.INT8, windows[:32])
     counts = operators(output)
     assert counts["SOFTMAX"] == 2 and not {"WHILE", "CUSTOM", "SPLIT", "DIV"} & set(counts)
     parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
@@ -160,14 +160,13 @@ def test_a_saturated_student_comes_back_from_its_file(windows, tmp_path):
 def test_int8_needs_no_operator_to_saturate(windows, tmp_path):
     model = built(tiny(8, saturation=2.0))
     save_keras(model, tmp_path / "model.keras")
-    paths = {}
-    for calibration in (None, windows):
-        paths[calibration is None] = tmp_path / f"{calibration is None}.tflite"
-        convert(tmp_path / "model.keras", paths[calibration is None], Format.TFLITE, calibration)
-    assert {"MINIMUM", "MAXIMUM"} <= set(operators(paths[True]))
-    assert not {"MINIMUM", "MAXIMUM"} & set(operators(paths[False]))
-    quantized, origin = load_runner(paths[False]), KerasRunner(model)
-    assert compare_outputs(load_runner(paths[True]), origin, windows).maximum_difference < 1e-5
+    exact, int8 = tmp_path / "exact.tflite", tmp_path / "int8.tflite"
+    convert(tmp_path / "model.keras", exact, Format.TFLITE)
+    convert(tmp_path / "model.keras", int8, Format.TFLITE, Precision.INT8, windows)
+    assert {"MINIMUM", "MAXIMUM"} <= set(operators(exact))
+    assert not {"MINIMUM", "MAXIMUM"} & set(operators(int8))
+    quantized, origin = load_runner(int8), KerasRunner(model)
+    assert compare_outputs(load_runner(exact), origin, windows).maximum_difference < 1e-5
     assert compare_outputs(quantized, origin, windows).rms_difference < 0.02
     loud = 5.0 * windows[:4]
     np.testing.assert_array_equal(quantized(loud), quantized(np.clip(loud, -3.0, 3.0)))
