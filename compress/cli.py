@@ -509,17 +509,30 @@ def export(
         Path | None,
         typer.Option(help="Folder of records to calibrate int8 on; default: synthetic ones."),
     ] = None,
+    ranges: Annotated[
+        str, typer.Option(help="Of int8 activations: extremes, or searched (tflite).")
+    ] = "extremes",
 ) -> None:
     """Export a model as a bundle, and prove that it computes what the Keras model computes."""
     from compress.exporting import export_model
-    from export.convert import Format, Precision
+    from export.convert import Format, Precision, Ranges
 
-    for name, value, known in (("format", format_, Format), ("precision", precision, Precision)):
-        if value not in list(known):
+    for name, value, known in (
+        ("format", format_, list(Format)),
+        ("precision", precision, list(Precision)),
+        ("ranges", ranges, list(Ranges)),
+    ):
+        if value not in known:
             raise InputError(f"--{name} {value}: not known.", f"Known: {', '.join(known)}.")
     with _progress() as progress:
         metadata = export_model(
-            model, Format(format_), Precision(precision), output, calibration, progress
+            model,
+            Format(format_),
+            Precision(precision),
+            output,
+            calibration,
+            progress,
+            Ranges(ranges),
         )
     console.print(
         f"{output}: {metadata.file}, {metadata.bytes:,} bytes; at most "

@@ -17,7 +17,7 @@ from compress.evaluation.picker import Thresholds
 from compress.models import find_keras
 from compress.store import file_hash, versions
 from export.bundle import Metadata, write_bundle
-from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert, require_precision
+from export.convert import FLOAT32_TOLERANCE, Format, Precision, Ranges, convert, require_precision
 from export.runtimes import KerasRunner, load_runner
 
 CALIBRATION_WINDOWS = 256
@@ -31,6 +31,7 @@ def export_model(
     output: Path,
     calibration: Path | None,
     progress: Progress,
+    ranges: Ranges = Ranges.EXTREMES,
 ) -> Metadata:
     """Convert a model, compare it with its Keras graph, and write the bundle.
 
@@ -41,6 +42,7 @@ def export_model(
         output: folder of the bundle.
         calibration: folder of records to find ranges on; None for synthetic ones.
         progress: where progress is shown.
+        ranges: where those of int8 activations come from.
 
     Raises:
         InputError: the model, the data or the folder cannot be used, the conversion failed, or the
@@ -48,7 +50,7 @@ def export_model(
     """
     from baseline.checkpoint import save_keras
 
-    require_precision(format, precision)
+    require_precision(format, precision, ranges)
     found = find_keras(name)
     origin = load_runner(found.path)
     assert isinstance(origin, KerasRunner)
@@ -64,7 +66,7 @@ def export_model(
         graph, target = Path(folder) / "model.keras", Path(folder) / f"model.{format.value}"
         save_keras(origin.model, graph)
         task = progress.add_task(f"convert to {format.value} {precision.value}", total=None)
-        convert(graph, target, format, precision, windows if precision.calibrated else None)
+        convert(graph, target, format, precision, windows if precision.calibrated else None, ranges)
         progress.update(task, total=1, completed=1)
         task = progress.add_task("compare with the Keras model", total=None)
         parity = compare_outputs(load_runner(target), origin, windows[:MINIMUM_WINDOWS])

@@ -6,6 +6,7 @@ long, or blow a small model up to many times its size; here each becomes an erro
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,14 @@ from numpy.typing import NDArray
 from baseline.errors import InputError
 
 TIME_LIMIT_S = 900.0
+SEARCH_TIME_LIMIT_S = 7200.0
+"""For a search of ranges: half a minute for a student, an hour for EQTransformer itself."""
+
 MEMORY_LIMIT_BYTES = 12 * 2**30
 """Address space, of which TensorFlow alone maps several GB without using them."""
+
+NOTES_ENDING = ".notes.json"
+"""Beside its result a worker may leave a file with this ending: what it has to say of it."""
 
 MEMORY_LIMIT_VARIABLE = "EQT_COMPRESS_CONVERTER_MEMORY_LIMIT"
 """Tells the worker its bound, which it puts on itself before it loads anything."""
@@ -54,6 +62,16 @@ class Precision(StrEnum):
         return self in (Precision.INT8, Precision.INT16)
 
 
+class Ranges(StrEnum):
+    """Where the ranges of int8 activations come from."""
+
+    EXTREMES = "extremes"
+    """The smallest and the largest value on the calibration windows."""
+    SEARCHED = "searched"
+    """Narrower ones that bring the answers nearer to the float model's; see
+    `export.writers.ranges`. TFLite int8 only."""
+
+
 PRECISIONS = {
     Format.TFLITE: tuple(Precision),
     # ONNX Runtime computes float16 on a CPU as float32, with a conversion around each operator, and
@@ -77,11 +95,12 @@ def convert(
     format: Format,
     precision: Precision = Precision.FLOAT32,
     calibration: NDArray[np.float32] | None = None,
+    ranges: Ranges = Ranges.EXTREMES,
     *,
-    time_limit_s: float = TIME_LIMIT_S,
+    time_limit_s: float | None = None,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
     worker: str = "export.worker",
-) -> None:
+) -> dict[str, Any] | None:
     """Convert a `.keras` file and write `output`, whole or not at all.
 
     Args:
@@ -90,15 +109,19 @@ def convert(
         format: TFLite or ONNX.
         precision: one that the format has.
         calibration: normalised windows (n, 6000, 3) if the precision is a calibrated one.
-        time_limit_s: the converter is killed after this time.
+        ranges: where those of int8 activations come from.
+        time_limit_s: the converter is killed after this time; None for a usual one.
         memory_limit_bytes: bound on the converter's address space.
         worker: the module that converts (tests put a misbehaving one in its place).
 
+    Returns:
+        What a search of ranges changed (`export.writers.ranges.Search`); None without one.
+
     Raises:
-        InputError: the format does not have the precision.
+        InputError: the format does not have the precision, or the precision no search of ranges.
         ConversionError: the conversion failed in any way; `output` is then untouched.
     """
-    require_precision(format, precision)
+    require_precision(format, precision, ranges)
     if precision.calibrated != (calibration is not None):
         raise ValueError(f"{precision.value} {'needs' if precision.calibrated else 'takes no'} "
                          "calibration windows")  # fmt: skip
@@ -108,20 +131,33 @@ def convert(
         if calibration is not None:
             windows = Path(scratch) / "calibration.npy"
             np.save(windows, calibration, allow_pickle=False)
-            arguments.append(str(windows))
+            arguments += [str(windows), ranges.value]
         what = f"{model.name} to {format.value} ({precision.value})"
+        if time_limit_s is None:
+            time_limit_s = TIME_LIMIT_S if ranges is Ranges.EXTREMES else SEARCH_TIME_LIMIT_S
         _run(what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes)
         if not result.is_file() or not result.stat().st_size:
             raise ConversionError(f"Converting {what}: the converter ended without a result.")
+        notes = result.with_suffix(NOTES_ENDING)
+        found = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else None
         result.replace(output)
+    return found
 
 
-def require_precision(format: Format, precision: Precision) -> None:
+def require_precision(
+    format: Format, precision: Precision, ranges: Ranges = Ranges.EXTREMES
+) -> None:
     """Refuse what a format cannot be written in.
 
     Raises:
-        InputError: it does not have the precision.
+        InputError: it does not have the precision, or not with a search of ranges.
     """
+    searchable = (Format.TFLITE, Precision.INT8)
+    if ranges is Ranges.SEARCHED and (format, precision) != searchable:
+        raise InputError(
+            f"ranges are not searched for {format.value} {precision.value}.",
+            "They are for tflite int8.",
+        )
     if precision not in PRECISIONS[format]:
         known = ", ".join(one.value for one in PRECISIONS[format])
         raise InputError(
