@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from baseline.keras import keras, tf
@@ -47,9 +48,10 @@ class AdditiveSelfAttention(keras.layers.Layer):
         key = tf.matmul(inputs, self.Wx)[:, None, :, :]
         hidden = tf.tanh(query + key + self.bh)
         score = tf.reshape(tf.matmul(hidden, self.Wa) + self.ba, (-1, steps, steps))
-        weight = tf.exp(score - tf.reduce_max(score, axis=-1, keepdims=True))
-        if self.width is not None:
-            weight *= self._band(steps)
+        if self.width is None:
+            # The sum of the weights is 1 or more: the constant is less than rounding makes.
+            return tf.matmul(tf.nn.softmax(score), inputs)
+        weight = tf.exp(score - tf.reduce_max(score, axis=-1, keepdims=True)) * self._band(steps)
         total = tf.reduce_sum(weight, axis=-1, keepdims=True)
         return tf.matmul(weight / (total + self.DENOMINATOR_CONSTANT), inputs)
 
@@ -68,40 +70,50 @@ class AdditiveSelfAttention(keras.layers.Layer):
 class BandedSelfAttention(AdditiveSelfAttention):
     """The same attention over `width` neighbours, computed for these alone.
 
-    Scores are (steps, width) instead of (steps, steps). The largest score is subtracted within the
-    band, where the full form subtracts the largest of all steps: the same up to the small constant
-    in the denominator.
+    Scores are (steps, width) instead of (steps, steps), and a softmax makes weights of them: the same
+    as the full form up to the small constant in its denominator. Steps near the ends, which have
+    fewer neighbours, are computed one by one. Nothing is masked and nothing divided, so that int8
+    has an operator for each part.
     """
 
     def call(self, inputs: Any) -> Any:
-        """Attend: (batch, steps, channels) to the same shape."""
+        """Attend: (batch, steps, channels) to the same shape, of `width` steps at least."""
+        assert self.width is not None
+        before = self.width // 2
+        steps = inputs.shape[1]
+        inner = steps - self.width + 1
+        query = tf.matmul(inputs, self.Wt) + self.bh
+        key = tf.matmul(inputs, self.Wx)
+        scores = [
+            self._score(query[:, before : before + inner], key[:, place : place + inner])
+            for place in range(self.width)
+        ]
+        weight = tf.nn.softmax(tf.concat(scores, axis=-1))
+        parts = [
+            weight[:, :, place, None] * inputs[:, place : place + inner]
+            for place in range(self.width)
+        ]
+        middle = reduce(tf.add, parts)  # TFLite's ADD_N has no int8
+        ends = {}
+        for step in (*range(before), *range(before + inner, steps)):
+            near = slice(max(step - before, 0), step - before + self.width)
+            weight = tf.nn.softmax(self._score(query[:, step : step + 1], key[:, near]), axis=1)
+            ends[step] = tf.reduce_sum(weight * inputs[:, near], axis=1, keepdims=True)
+        first, last = (
+            [end for step, end in ends.items() if (step < before) == early]
+            for early in (True, False)
+        )
+        return tf.concat([*first, middle, *last], axis=1)
+
+    def neighbours(self, steps: int) -> int:
+        """How many weights there are: of each step those of its neighbours within the sequence."""
         assert self.width is not None
         before = self.width // 2
         after = self.width - 1 - before
-        steps = inputs.shape[1]
-        query = tf.matmul(inputs, self.Wt) + self.bh
-        key = tf.pad(tf.matmul(inputs, self.Wx), [[0, 0], [before, after], [0, 0]])
-        value = tf.pad(inputs, [[0, 0], [before, after], [0, 0]])
-        scores = [
-            tf.matmul(tf.tanh(query + key[:, place : place + steps]), self.Wa) + self.ba
-            for place in range(self.width)
-        ]
-        score = tf.concat(scores, axis=-1)
-        weight = tf.exp(score - tf.reduce_max(score, axis=-1, keepdims=True))
-        weight *= self._inside(steps, before)
-        weight /= tf.reduce_sum(weight, axis=-1, keepdims=True) + self.DENOMINATOR_CONSTANT
-        return tf.add_n(
-            [
-                weight[:, :, place, None] * value[:, place : place + steps]
-                for place in range(self.width)
-            ]
-        )
+        return steps * self.width - before * (before + 1) // 2 - after * (after + 1) // 2
 
-    def _inside(self, steps: int, before: int) -> Any:
-        """1 where a neighbour is a step of the sequence, 0 beyond its ends: (steps, width)."""
-        assert self.width is not None
-        neighbour = tf.range(steps)[:, None] + tf.range(self.width)[None, :] - before
-        return tf.cast((neighbour >= 0) & (neighbour < steps), self.compute_dtype)
+    def _score(self, query: Any, key: Any) -> Any:
+        return tf.matmul(tf.tanh(query + key), self.Wa) + self.ba
 
 
 @keras.saving.register_keras_serializable(package="eqt_compress")

@@ -82,8 +82,9 @@ def _layer_multiply_adds(layer: keras.layers.Layer) -> int:
         return _recurrent_multiply_adds(layer, *layer.input_shape[1:])
     if isinstance(layer, AdditiveSelfAttention):
         steps, channels = layer.input_shape[1:]
-        seen = layer.width if isinstance(layer, BandedSelfAttention) else steps
-        return 2 * steps * channels * layer.units + steps * seen * (layer.units + channels)
+        banded = isinstance(layer, BandedSelfAttention)
+        pairs = layer.neighbours(steps) if banded else steps * steps
+        return 2 * steps * channels * layer.units + pairs * (layer.units + channels)
     if isinstance(layer, layers.Attention):
         (_, queries, units), (_, steps, values) = layer.input_shape[:2]
         return queries * steps * (units + values)
