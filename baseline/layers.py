@@ -70,10 +70,10 @@ class AdditiveSelfAttention(keras.layers.Layer):
 class BandedSelfAttention(AdditiveSelfAttention):
     """The same attention over `width` neighbours, computed for these alone.
 
-    Scores are (steps, width) instead of (steps, steps), and a softmax makes weights of them: the same
-    as the full form up to the small constant in its denominator. Steps near the ends, which have
-    fewer neighbours, are computed one by one. Nothing is masked and nothing divided, so that int8
-    has an operator for each part.
+    Scores are (steps, width) instead of (steps, steps), and a softmax makes weights of them: the
+    same as the full form up to the small constant in its denominator. Steps near the ends, which
+    have fewer neighbours, are computed one by one. Nothing is masked and nothing divided, so that
+    int8 has an operator for each part.
     """
 
     def call(self, inputs: Any) -> Any:
