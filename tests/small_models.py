@@ -6,7 +6,7 @@ import numpy as np
 
 from baseline.contract import WINDOW_SHAPE
 from baseline.keras import keras
-from baseline.layers import AdditiveSelfAttention
+from baseline.layers import AdditiveSelfAttention, BandedSelfAttention
 from compress.students import UNetStudent, build_student
 
 
@@ -60,3 +60,24 @@ def settled(model: keras.Model) -> keras.Model:
             [w if w.ndim > 1 else w + 0.1 * random.random(w.shape) for w in layer.get_weights()]
         )
     return model
+
+
+def attentive(seed: int = 0) -> keras.Model:
+    """Attention to all of 24 steps and to three of them, as EQTransformer has after `simplify`."""
+    keras.utils.set_random_seed(seed)
+    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.Conv1D(6, 250, strides=250, activation="relu", name="down")(waveform)
+    x = AdditiveSelfAttention(5, None, name="attention")(x)
+    x = BandedSelfAttention(4, 3, name="local_attention")(x)
+    x = keras.layers.Dense(750, activation="sigmoid", name="up")(x)
+    return settled(keras.Model(waveform, keras.layers.Reshape(WINDOW_SHAPE, name="shape")(x)))
+
+
+def brief(seed: int = 3) -> keras.Model:
+    """Two convolutions and a reshape: few tensors, so that each can be tried in a moment."""
+    keras.utils.set_random_seed(seed)
+    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.Conv1D(6, 20, strides=20, activation="relu", name="first")(waveform)
+    x = keras.layers.Conv1D(60, 3, padding="same", name="second")(x)
+    x = keras.layers.Reshape(WINDOW_SHAPE)(x)
+    return keras.Model(waveform, keras.layers.Activation("sigmoid")(x))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import small_models
 from ai_edge_litert import schema_py_generated as schema
 
 from baseline.checkpoint import save_keras
@@ -17,13 +18,7 @@ from export.writers.tflite import _converter, write_narrowed_tflite, write_tflit
 
 @pytest.fixture(scope="module")
 def model():
-    """Two convolutions and a reshape: five tensors of three scales."""
-    keras.utils.set_random_seed(3)
-    waveform = keras.Input((6000, 3), name="waveform")
-    x = keras.layers.Conv1D(6, 20, strides=20, activation="relu", name="first")(waveform)
-    x = keras.layers.Conv1D(60, 3, padding="same", name="second")(x)
-    x = keras.layers.Reshape((6000, 3))(x)
-    return keras.Model(waveform, keras.layers.Activation("sigmoid")(x))
+    return small_models.brief()
 
 
 @pytest.fixture(scope="module")
