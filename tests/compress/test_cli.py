@@ -143,7 +143,10 @@ def test_sets_that_share_records_are_refused(run_cli, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(("--format", "tensorrt"), "tflite, onnx"), (("--precision", "int4"), "float32, int8")],
+    [
+        (("--format", "tensorrt"), "tflite, onnx"),
+        (("--precision", "int4"), "float32, float16, dynamic, int16x8, int8"),
+    ],
 )
 def test_unknown_export_is_refused(arguments, expected, run_cli, model, tmp_path):
     code, output = run_cli("export", model, "--output", tmp_path / "out", *arguments)
