@@ -23,7 +23,8 @@ from baseline.errors import InputError
 
 TIME_LIMIT_S = 900.0
 SEARCH_TIME_LIMIT_S = 7200.0
-"""For a search of ranges: half a minute for a student, an hour for EQTransformer itself."""
+"""For a search of ranges, which takes half a minute for a student: the larger the model, the longer
+each of its answers, and the more tensors it has."""
 
 MEMORY_LIMIT_BYTES = 12 * 2**30
 """Address space, of which TensorFlow alone maps several GB without using them."""
@@ -74,8 +75,8 @@ class Ranges(StrEnum):
 
 PRECISIONS = {
     Format.TFLITE: tuple(Precision),
-    # ONNX Runtime computes float16 on a CPU as float32, with a conversion around each operator, and
-    # its dynamic int8 convolution is slower than the float32 one.
+    # On a CPU ONNX Runtime has few float16 operators and converts around all others; what dynamic
+    # quantization gives its convolutions was not measured.
     Format.ONNX: (Precision.FLOAT32, Precision.INT16, Precision.INT8),
 }
 """What each format can be written in."""
