@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from baseline.contract import OUTPUTS, SAMPLING_RATE_HZ, P, S
+from benchmarks.teachers import interval
 from compress.data.feeds import random_windows
 from compress.data.sources import open_folder
 from compress.evaluation.picker import highest_peaks
@@ -31,7 +32,6 @@ from export.runtimes import load_runner
 
 FOUND = 0.3
 CLOSE_S = 0.1
-RESAMPLES = 2000
 
 
 def differences(
@@ -44,9 +44,9 @@ def differences(
         apart = (place(answers, phase) - place(expected, phase))[found] / SAMPLING_RATE_HZ
         near = np.abs(apart) <= 0.5
         result[name] = {
-            "within_0.1s": _interval(np.abs(apart) <= CLOSE_S + 1e-9),
-            "mean_s": _interval(apart[near]),
-            "mean_absolute_s": _interval(np.abs(apart[near])),
+            "within_0.1s": interval((np.abs(apart) <= CLOSE_S + 1e-9).astype(float)),
+            "mean_s": interval(apart[near]),
+            "mean_absolute_s": interval(np.abs(apart[near])),
         }
     return result
 
@@ -58,13 +58,6 @@ def _middle(answers: NDArray[np.float32], phase: int) -> NDArray[np.intp]:
 
 def _earliest(answers: NDArray[np.float32], phase: int) -> NDArray[np.intp]:
     return answers[:, :, phase].argmax(axis=1)
-
-
-def _interval(values: NDArray[Any]) -> dict[str, float]:
-    """Mean and its 95 % interval from a bootstrap over windows."""
-    drawn = np.random.default_rng(0).choice(values.astype(float), (RESAMPLES, len(values)))
-    lower, upper = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    return {"point": float(values.mean()), "lower": float(lower), "upper": float(upper)}
 
 
 def ways() -> list[tuple[Format, Precision, Ranges]]:

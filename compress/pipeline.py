@@ -26,6 +26,7 @@ from compress.data.feeds import random_windows
 from compress.data.records import Source
 from compress.data.sources import check_disjoint, describe_set, open_set
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
+from compress.evaluation.inspection import LOOPS
 from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
 from compress.evaluation.protocol import labelled
@@ -70,7 +71,6 @@ BASELINE_LABEL = "0-baseline"
 CALIBRATION_WINDOWS = 256
 """For int8 exports of pipelines without a quantize stage that says how many."""
 
-LOOPS = ("WHILE", "Loop")
 RULES = {"gates", "on_fail"}
 """Keys of a stage that judge what it makes, and do not change it."""
 

@@ -158,16 +158,16 @@ def tflite_multiply_adds(path: Path) -> int:
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
-    return _tflite_subgraph(model, names, 0)
+    return _tflite_subgraph(model, 0)
 
 
-def _tflite_subgraph(model: Any, names: dict[int, str], index: int) -> int:
+def _tflite_subgraph(model: Any, index: int) -> int:
+    from export.writers.flatbuffer import operator_kind
+
     graph = model.subgraphs[index]
     total = 0
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        name = operator_kind(model, operator)
         # An input of -1 is one that the operator can do without.
         shapes = [_tflite_shape(graph.tensors[i]) if i >= 0 else [] for i in operator.inputs]
         output = _tflite_shape(graph.tensors[operator.outputs[0]])
@@ -189,9 +189,7 @@ def _tflite_subgraph(model: Any, names: dict[int, str], index: int) -> int:
                 total += steps * sum(math.prod(shape) for shape in shapes[1:9])
             case "WHILE":
                 trips = _tflite_trips(model, operator.builtinOptions.condSubgraphIndex)
-                total += trips * _tflite_subgraph(
-                    model, names, operator.builtinOptions.bodySubgraphIndex
-                )
+                total += trips * _tflite_subgraph(model, operator.builtinOptions.bodySubgraphIndex)
     return total
 
 
@@ -215,12 +213,12 @@ def operators(path: Path) -> dict[str, int]:
     if path.suffix == ".tflite":
         from ai_edge_litert import schema_py_generated as schema
 
+        from export.writers.flatbuffer import operator_kind
+
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
         for graph in model.subgraphs:
             for operator in graph.operators:
-                code = model.operatorCodes[operator.opcodeIndex]
-                counts[names[max(code.builtinCode, code.deprecatedBuiltinCode)]] += 1
+                counts[operator_kind(model, operator)] += 1
     else:
         import onnx
 

@@ -114,15 +114,15 @@ def inspect(path: Path) -> Inspection:
 def _tflite_operators(content: bytes) -> Iterator[Operator]:
     from ai_edge_litert import schema_py_generated as schema
 
+    from export.writers.flatbuffer import operator_kind
+
     if content[4:8] != b"TFL3":
         raise ValueError("its bytes 4 to 8 are not TFL3")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    kinds = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
     types = {v: k.lower() for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
     seen: set[int] = set()
     for graph in model.subgraphs:
         for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
             inputs = [graph.tensors[i] for i in operator.inputs if i >= 0]
             constants = [t for t in inputs if model.buffers[t.buffer].data is not None]
             computed = [t for t in inputs if model.buffers[t.buffer].data is None]
@@ -133,7 +133,7 @@ def _tflite_operators(content: bytes) -> Iterator[Operator]:
             elif precision == "float32" and computed and types[computed[0].type] != "float32":
                 precision = types[computed[0].type]  # it dequantizes what it made of integers
             yield Operator(
-                kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
+                operator_kind(model, operator),
                 precision,
                 () if output.shape is None else tuple(int(n) for n in output.shape),
                 sum(

@@ -11,6 +11,8 @@ TFLITE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
 """Of a constant's first byte, in bytes: the schema's `force_align`."""
 
+_KINDS = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+
 Pass = Callable[[schema.ModelT], None]
 
 
@@ -24,6 +26,12 @@ def edit(flatbuffer: bytes, *passes: Pass) -> bytes:
     builder = flatbuffers.Builder(len(flatbuffer))
     builder.Finish(model.Pack(builder), TFLITE_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def operator_kind(model: schema.ModelT, operator: schema.OperatorT) -> str:
+    """What the schema calls an operator, such as CONV_2D."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return _KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 class _AlignedBuffer(schema.BufferT):

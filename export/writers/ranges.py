@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from export.writers.flatbuffer import edit
+from export.writers.flatbuffer import edit, operator_kind
 
 SHARES = (0.85, 0.7, 0.55, 0.4, 0.25)
 """Of a bound that calibration found: what is tried in its place."""
@@ -30,12 +30,10 @@ WINDOWS = 256
 """Of the calibration windows, so many at most are answered at every trial. Errors lie in few of
 them: with 64 some outputs of a student came out worse on others, with 192 all came out better."""
 
-BuiltIn = schema.BuiltinOperator
 ONE_SCALE = frozenset(
     {
-        *(BuiltIn.RESHAPE, BuiltIn.EXPAND_DIMS, BuiltIn.SQUEEZE, BuiltIn.TRANSPOSE, BuiltIn.PAD),
-        *(BuiltIn.SPLIT, BuiltIn.STRIDED_SLICE, BuiltIn.MAX_POOL_2D, BuiltIn.CONCATENATION),
-        *(BuiltIn.MINIMUM, BuiltIn.MAXIMUM, BuiltIn.PACK, BuiltIn.UNPACK),
+        *("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "PAD", "SPLIT", "STRIDED_SLICE"),
+        *("MAX_POOL_2D", "CONCATENATION", "MINIMUM", "MAXIMUM", "PACK", "UNPACK"),
     }
 )
 """Operators whose int8 output has the scale of its inputs."""
@@ -126,8 +124,7 @@ def _groups(calibrated: bytes) -> Iterator[tuple[list[str], Bounds]]:
     graph = model.subgraphs[0]
     scale_of = list(range(len(graph.tensors)))
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        if max(code.builtinCode, code.deprecatedBuiltinCode) in ONE_SCALE:
+        if operator_kind(model, operator) in ONE_SCALE:
             joined = {scale_of[i] for i in (*operator.inputs, *operator.outputs) if _seen(graph, i)}
             scale_of = [min(joined) if scale in joined else scale for scale in scale_of]
     order = [*graph.inputs, *(i for operator in graph.operators for i in operator.outputs)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-BOUNDS = {schema.BuiltinOperator.MINIMUM: 127, schema.BuiltinOperator.MAXIMUM: -128}
+from export.writers.flatbuffer import operator_kind
+
+BOUNDS = {"MINIMUM": 127, "MAXIMUM": -128}
 
 
 def drop_idle_bounds(model: schema.ModelT) -> None:
     """Leave out each bound (`Saturation`) that lies at the end of what its int8 tensor can hold.
 
     Bounded tensors are calibrated to end at their bounds, so that storing a value bounds it; an
-    operator that does it again takes as long as a convolution. Rounding may put a bound one step
+    operator that does it again is for nothing. Rounding may put a bound one step
     from the end of the range: that step is given away.
     """
     for graph in model.subgraphs:
@@ -20,17 +22,12 @@ def drop_idle_bounds(model: schema.ModelT) -> None:
         kept = []
         for operator in graph.operators:
             operator.inputs = np.array([replaced.get(i, i) for i in operator.inputs], np.int32)
-            end = BOUNDS.get(_builtin(model, operator))
+            end = BOUNDS.get(operator_kind(model, operator))
             if end is not None and _idle(model, graph, operator, end):
                 replaced[int(operator.outputs[0])] = int(operator.inputs[0])
             else:
                 kept.append(operator)
         graph.operators = kept
-
-
-def _builtin(model: schema.ModelT, operator: schema.OperatorT) -> int:
-    code = model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _idle(
