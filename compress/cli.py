@@ -510,12 +510,26 @@ def export(
         typer.Option(help="Folder of records to calibrate int8 on; default: synthetic ones."),
     ] = None,
     ranges: Annotated[
-        str, typer.Option(help="Of int8 activations: extremes, or searched (tflite).")
+        str,
+        typer.Option(
+            help="Of int8 activations: extremes, searched (tflite), entropy or percentile (onnx)."
+        ),
     ] = "extremes",
+    float_layer: Annotated[
+        list[str] | None,
+        typer.Option(help="A layer to leave in float32 in an int8 file; may be given again."),
+    ] = None,
+    loops: Annotated[
+        bool,
+        typer.Option("--loops", help="tflite int8: recurrent layers as loops, small and slow."),
+    ] = False,
+    integer_ends: Annotated[
+        bool, typer.Option("--integer-ends", help="tflite int8: input and output in int8, too.")
+    ] = False,
 ) -> None:
     """Export a model as a bundle, and prove that it computes what the Keras model computes."""
     from compress.exporting import export_model
-    from export.convert import Format, Precision, Ranges
+    from export.convert import Format, Int8, Precision, Ranges
 
     for name, value, known in (
         ("format", format_, list(Format)),
@@ -532,7 +546,7 @@ def export(
             output,
             calibration,
             progress,
-            Ranges(ranges),
+            Int8(Ranges(ranges), tuple(float_layer or ()), loops, integer_ends),
         )
     console.print(
         f"{output}: {metadata.file}, {metadata.bytes:,} bytes; at most "
@@ -540,6 +554,45 @@ def export(
         f"{metadata.parity['windows']:.0f} windows in sequence.",
         soft_wrap=True,
     )
+
+
+@app.command()
+def quantization(
+    model: Annotated[
+        str, typer.Argument(help="A published name, a .h5 or .keras file, or a stage folder.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of records to calibrate and compare on; default: synthetic."),
+    ] = None,
+    ranges: Annotated[str, typer.Option(help="Of activations: extremes or searched.")] = "extremes",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every layer here.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw histograms and probabilities here, as PNG."),
+    ] = None,
+) -> None:
+    """Quantize each layer to int8 alone, and all but each; rank them by what that costs.
+
+    Labels are not needed: what counts is how far the model's own answers move.
+    """
+    from compress.quantizing.study import study_model
+    from compress.report.quantization import show_quantization
+    from compress.store import write_json
+    from export.convert import RANGES, Format, Ranges
+
+    known = [one.value for one in RANGES[Format.TFLITE]]
+    if ranges not in known:
+        raise InputError(f"--ranges {ranges}: not known.", f"Known: {', '.join(known)}.")
+    for option, path in (("--json", json_file), ("--plot", plot)):
+        _require_folder(option, path)
+    with _progress() as progress:
+        document = study_model(model, data, Ranges(ranges), plot, progress)
+    if json_file:
+        write_json(json_file, document)
+    show_quantization(console, document)
 
 
 @app.command("inspect")

@@ -22,6 +22,7 @@ from baseline.errors import InputError
 from baseline.published import CITATION, LICENCE, PUBLISHED, fetch
 from compress.accuracy_results import reliability_document
 from compress.config import ExportConfig, Pipeline
+from compress.data.calibration import calibration_windows
 from compress.data.feeds import random_windows
 from compress.data.records import Source
 from compress.data.sources import check_disjoint, describe_set, open_set
@@ -34,6 +35,7 @@ from compress.evaluation.window_scores import score_windows
 from compress.gates import Gates, Measured, Outcome, Verdict, judge
 from compress.measurements import StoredModel, window_protocol
 from compress.models import find
+from compress.quantizing.fallback import float_layers
 from compress.report.markdown import RELIABILITY_FILE, write_report
 from compress.report.plots import write_reliability
 from compress.results import (
@@ -59,7 +61,7 @@ from compress.store import (
 from compress.training.crew import Crew, Order
 from compress.training.distributed import VARIABLE, Place, Workers, declared_place, gather
 from export.bundle import write_bundle
-from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
+from export.convert import FLOAT32_TOLERANCE, Format, Int8, Precision, convert
 from export.runtimes import KerasRunner, load_runner
 
 if TYPE_CHECKING:
@@ -641,9 +643,12 @@ class _Runner:
         calibration = None
         if export.precision.calibrated:
             number = getattr(self.pipeline.stages[-1], "windows", CALIBRATION_WINDOWS)
-            calibration = random_windows(self.data.calibration, number, self.pipeline.seed)
+            calibration = calibration_windows(self.data.calibration, number, self.pipeline.seed)
+        int8 = None
+        if export.precision is Precision.INT8:
+            int8 = Int8(float_layers=float_layers(last.artifact.folder))
         with self._waiting(f"export {label}: convert"):
-            convert(last.artifact.keras, target, export.format, export.precision, calibration)
+            convert(last.artifact.keras, target, export.format, export.precision, calibration, int8)
 
     @contextmanager
     def _waiting(self, what: str) -> Iterator[None]:

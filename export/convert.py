@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,47 @@ class Ranges(StrEnum):
     SEARCHED = "searched"
     """Narrower ones that bring the answers nearer to the float model's; see
     `export.writers.ranges`. TFLite int8 only."""
+    ENTROPY = "entropy"
+    """Those that lose least information (Kullback-Leibler divergence). ONNX int8 only."""
+    PERCENTILE = "percentile"
+    """Those that hold 99.999 % of the values. ONNX int8 only."""
 
+
+@dataclass(frozen=True)
+class Int8:
+    """How an int8 export is made.
+
+    Attributes:
+        ranges: where those of activations come from.
+        float_layers: Keras layers that stay float32.
+        loops: keep recurrent layers that TFLite has no operator for as loops, which are smaller
+            and slower, instead of unrolling them. TFLite only.
+        integer_ends: whether input and output are int8, too, with scales and zero points in the
+            file, instead of float32. TFLite only.
+    """
+
+    ranges: Ranges = Ranges.EXTREMES
+    float_layers: tuple[str, ...] = ()
+    loops: bool = False
+    integer_ends: bool = False
+
+    def to_json(self) -> str:
+        """For another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Int8:
+        """What `to_json` wrote."""
+        values = json.loads(text)
+        ranges, layers = Ranges(values.pop("ranges")), tuple(values.pop("float_layers"))
+        return cls(ranges=ranges, float_layers=layers, **values)
+
+
+RANGES = {
+    Format.TFLITE: (Ranges.EXTREMES, Ranges.SEARCHED),
+    Format.ONNX: (Ranges.EXTREMES, Ranges.ENTROPY, Ranges.PERCENTILE),
+}
+"""Where each format can have its ranges from."""
 
 PRECISIONS = {
     Format.TFLITE: tuple(Precision),
@@ -96,7 +138,7 @@ def convert(
     format: Format,
     precision: Precision = Precision.FLOAT32,
     calibration: NDArray[np.float32] | None = None,
-    ranges: Ranges = Ranges.EXTREMES,
+    int8: Int8 | None = None,
     *,
     time_limit_s: float | None = None,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
@@ -110,7 +152,7 @@ def convert(
         format: TFLite or ONNX.
         precision: one that the format has.
         calibration: normalised windows (n, 6000, 3) if the precision is a calibrated one.
-        ranges: where those of int8 activations come from.
+        int8: how, if it is that precision; None for the defaults.
         time_limit_s: the converter is killed after this time; None for a usual one.
         memory_limit_bytes: bound on the converter's address space.
         worker: the module that converts (tests put a misbehaving one in its place).
@@ -119,10 +161,11 @@ def convert(
         What a search of ranges changed (`export.writers.ranges.Search`); None without one.
 
     Raises:
-        InputError: the format does not have the precision, or the precision no search of ranges.
+        InputError: the format does not have the precision, or not made in this way.
         ConversionError: the conversion failed in any way; `output` is then untouched.
     """
-    require_precision(format, precision, ranges)
+    int8 = int8 or Int8()
+    require_way(format, precision, int8)
     if precision.calibrated != (calibration is not None):
         raise ValueError(f"{precision.value} {'needs' if precision.calibrated else 'takes no'} "
                          "calibration windows")  # fmt: skip
@@ -132,11 +175,14 @@ def convert(
         if calibration is not None:
             windows = Path(scratch) / "calibration.npy"
             np.save(windows, calibration, allow_pickle=False)
-            arguments += [str(windows), ranges.value]
+            arguments += [str(windows), int8.to_json()]
         what = f"{model.name} to {format.value} ({precision.value})"
         if time_limit_s is None:
-            time_limit_s = TIME_LIMIT_S if ranges is Ranges.EXTREMES else SEARCH_TIME_LIMIT_S
-        _run(what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes)
+            searched = int8.ranges is Ranges.SEARCHED
+            time_limit_s = SEARCH_TIME_LIMIT_S if searched else TIME_LIMIT_S
+        run_worker(
+            what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes
+        )
         if not result.is_file() or not result.stat().st_size:
             raise ConversionError(f"Converting {what}: the converter ended without a result.")
         notes = result.with_suffix(NOTES_ENDING)
@@ -145,29 +191,44 @@ def convert(
     return found
 
 
-def require_precision(
-    format: Format, precision: Precision, ranges: Ranges = Ranges.EXTREMES
-) -> None:
+def require_way(format: Format, precision: Precision, int8: Int8) -> None:
     """Refuse what a format cannot be written in.
 
     Raises:
-        InputError: it does not have the precision, or not with a search of ranges.
+        InputError: it does not have the precision, or an int8 way is asked of another precision or
+            of a format that does not have it.
     """
-    searchable = (Format.TFLITE, Precision.INT8)
-    if ranges is Ranges.SEARCHED and (format, precision) != searchable:
-        raise InputError(
-            f"ranges are not searched for {format.value} {precision.value}.",
-            "They are for tflite int8.",
-        )
     if precision not in PRECISIONS[format]:
         known = ", ".join(one.value for one in PRECISIONS[format])
         raise InputError(
             f"{format.value} is not written in {precision.value}.",
             f"{format.value} has {known}.",
         )
+    if precision is not Precision.INT8 and int8 != Int8():
+        raise InputError(
+            f"ranges, layers in float, loops and integer ends are for int8, not {precision.value}."
+        )
+    if int8.ranges not in RANGES[format]:
+        known = ", ".join(one.value for one in RANGES[format])
+        raise InputError(
+            f"{format.value} int8 has no ranges by {int8.ranges.value}.", f"It has {known}."
+        )
+    if format is not Format.TFLITE and (int8.loops or int8.integer_ends):
+        raise InputError(f"loops and integer ends are for tflite, not {format.value}.")
 
 
-def _run(what: str, command: list[str], time_limit_s: float, memory_limit_bytes: int) -> None:
+def limit_memory() -> None:
+    """Bound the address space of this process, a worker, as `run_worker` told it."""
+    limit = int(os.environ[MEMORY_LIMIT_VARIABLE])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def run_worker(what: str, command: list[str], time_limit_s: float, memory_limit_bytes: int) -> None:
+    """Run a worker, which limits its memory by `limit_memory`, and wait for it.
+
+    Raises:
+        ConversionError: it failed, crashed, or took too long; says converting what.
+    """
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(
             filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")])
@@ -194,9 +255,9 @@ def _run(what: str, command: list[str], time_limit_s: float, memory_limit_bytes:
         name = signal.Signals(-done.returncode).name
         raise ConversionError(
             f"Converting {what}: the converter crashed ({name}).",
-            "TFLite's int8 converter is known to crash on recurrent layers kept as loops; "
-            "replace them first (`substitute` with `cell: conv`, or a distilled student), or "
-            "export float32. Cells over at most 128 steps are unrolled and do not crash it.",
+            "TFLite's converters are known to crash on recurrent layers kept as loops; replace "
+            "them first (`substitute` with `cell: conv`, or a distilled student), or export "
+            "another format or precision.",
         )
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]

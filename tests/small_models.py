@@ -81,3 +81,22 @@ def brief(seed: int = 3) -> keras.Model:
     x = keras.layers.Conv1D(60, 3, padding="same", name="second")(x)
     x = keras.layers.Reshape(WINDOW_SHAPE)(x)
     return keras.Model(waveform, keras.layers.Activation("sigmoid")(x))
+
+
+def uneven(seed: int = 5) -> keras.Model:
+    """Three convolutions, of which `wide` makes values of 1000 in a channel that nothing needs."""
+    keras.utils.set_random_seed(seed)
+    waveform = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.Conv1D(8, 20, strides=20, name="first")(waveform)
+    x = keras.layers.Conv1D(8, 3, padding="same", name="wide")(x)
+    x = keras.layers.Conv1D(60, 3, padding="same", name="last")(x)
+    x = keras.layers.Reshape(WINDOW_SHAPE)(x)
+    model = keras.Model(waveform, keras.layers.Activation("sigmoid", name="sigmoid")(x))
+    wide, last = model.get_layer("wide"), model.get_layer("last")
+    kernel, bias = wide.get_weights()
+    bias[0] = 1000.0
+    wide.set_weights([kernel, bias])
+    kernel, bias = last.get_weights()
+    kernel[:, 0] = 0.0
+    last.set_weights([kernel, bias])
+    return model

@@ -62,6 +62,7 @@ class FineTunedStage(Stage):
         steps: int | None = None,
         what: str = "fine-tune",
         after_step: AfterStep | None = None,
+        feed: TargetFeed | None = None,
     ) -> None:
         """Fine-tune `model` in place; a run that was interrupted goes on from its checkpoint.
 
@@ -72,6 +73,7 @@ class FineTunedStage(Stage):
             what: what it is called where progress is shown. Several trainings of one stage need
                 different names: their checkpoints are kept apart by it.
             after_step: done after each step, with the model in training and the steps done.
+            feed: what is taught; None for the baseline's answers.
         """
         from compress.training.loop import Plan, train
 
@@ -82,7 +84,7 @@ class FineTunedStage(Stage):
         scratch.mkdir(parents=True, exist_ok=True)
         train(
             model,
-            self.target_feed(context),
+            feed or self.target_feed(context),
             Plan(
                 steps=steps,
                 learning_rate=self.learning_rate,

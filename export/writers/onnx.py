@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from baseline.keras import keras, tf
-from export.convert import Precision
+from export.convert import Int8, Precision, Ranges
+from export.writers.layers import layer_of, require_size
 from export.writers.onnx_gru import is_hard_gru, restore_hard_sigmoid, with_sigmoid_gates
+from export.writers.onnx_names import shorten_names
 from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
 from export.writers.unrolled import unrolled
 
@@ -30,11 +33,18 @@ OPSET = 17
 ACTIVATIONS = {Precision.INT8: QuantType.QInt8, Precision.INT16: QuantType.QInt16}
 """What ONNX Runtime calls the activations of each calibrated precision."""
 
+CALIBRATION = {
+    Ranges.EXTREMES: CalibrationMethod.MinMax,
+    Ranges.ENTROPY: CalibrationMethod.Entropy,
+    Ranges.PERCENTILE: CalibrationMethod.Percentile,
+}
+
 
 def write_onnx(
     model: keras.Model,
     precision: Precision = Precision.FLOAT32,
     calibration: NDArray[np.float32] | None = None,
+    int8: Int8 | None = None,
 ) -> bytes:
     """The model as an ONNX file for one window at a time.
 
@@ -47,7 +57,12 @@ def write_onnx(
             recurrent operators, which onnxruntime does not quantize, stay float32.
         calibration: normalised windows (n, 6000, 3) on which the ranges of activations are found,
             where the precision needs them.
+        int8: how, if it is that precision.
+
+    Raises:
+        ValueError: the file is many times too large.
     """
+    int8 = int8 or Int8()
     recurrent = recurrent_layers(model)
     hard = [layer.get_weights()[1] for layer in recurrent if is_hard_gru(layer)]
     if not all(_becomes_operator(layer) for layer in recurrent):
@@ -58,6 +73,7 @@ def write_onnx(
     )
     converted, _ = tf2onnx.convert.from_function(predict, input_signature=[shape], opset=OPSET)
     restore_hard_sigmoid(converted, hard)
+    require_size(model, converted.ByteSize(), (node.name for node in converted.graph.node))
     if calibration is None:
         return converted.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,9 +88,17 @@ def write_onnx(
             per_channel=True,
             activation_type=ACTIVATIONS[precision],
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            calibrate_method=CALIBRATION[int8.ranges],
+            nodes_to_exclude=_nodes_of(onnx.load(prepared), int8.float_layers),
         )
-        return quantized.read_bytes()
+        model_file = onnx.load(quantized)
+        shorten_names(model_file)
+        return model_file.SerializeToString()
+
+
+def _nodes_of(model: onnx.ModelProto, layers: Sequence[str]) -> list[str]:
+    """Names of the nodes of these Keras layers."""
+    return [n.name for n in model.graph.node if layer_of(n.name, layers)] if layers else []
 
 
 def _convertible(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -63,7 +63,8 @@ class Search:
 
     Attributes:
         narrowed: the tensors with another range.
-        error_before: relative error of the answers with the ranges of calibration; see `_error`.
+        error_before: relative error of the answers (`relative_error`) with the ranges of
+            calibration.
         error_after: with those in their place.
         trials: how many models were tried.
     """
@@ -91,12 +92,14 @@ def narrow_ranges(
         windows: normalised, (n, 6000, 3).
     """
     windows = windows[:WINDOWS]
-    expected = _answers(calibrated, windows)
+    expected = answers(calibrated, windows)
     groups = list(_groups(calibrated))
     taken: dict[str, Bounds] = {}
 
     def error_with(ranges: dict[str, Bounds]) -> float:
-        return _error(_answers(quantize(_with_ranges(calibrated, ranges)), windows), expected)
+        return relative_error(
+            answers(quantize(_with_ranges(calibrated, ranges)), windows), expected
+        )
 
     before = best = error_with({})
     trials = 1
@@ -159,7 +162,7 @@ def _with_ranges(calibrated: bytes, ranges: dict[str, Bounds]) -> bytes:
     return edit(calibrated, change) if ranges else calibrated
 
 
-def _answers(model: bytes, windows: Iterable[FloatArray]) -> FloatArray:
+def answers(model: bytes, windows: Iterable[FloatArray]) -> FloatArray:
     """What a TFLite model with float32 input and output says of windows, (n, 6000, 3)."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
@@ -173,7 +176,7 @@ def _answers(model: bytes, windows: Iterable[FloatArray]) -> FloatArray:
     return np.stack(answers)
 
 
-def _error(answers: FloatArray, expected: FloatArray) -> float:
+def relative_error(answers: FloatArray, expected: FloatArray) -> float:
     """How far answers are from what is expected, relative to that, as a mean over the outputs.
 
     Root mean squares of the difference and of the expected probabilities: P and S are rare, and

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,30 +12,37 @@ from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 
 from baseline.keras import keras, tf
-from export.convert import Precision
-from export.writers.flatbuffer import edit
+from export.convert import Int8, Precision
+from export.writers.calibration import calibrate
+from export.writers.flatbuffer import edit, operator_kind
+from export.writers.layers import layer_of, require_size
 from export.writers.passes.bounds import drop_idle_bounds
 from export.writers.passes.buffers import share_buffers
 from export.writers.passes.cell_clip import remove_cell_clip
 from export.writers.passes.names import drop_inner_names
 from export.writers.ranges import Search, narrow_ranges
 from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
-from export.writers.unrolled import unrolled
-
-INTEGER_OPERATORS = {
-    Precision.INT8: tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
-    Precision.INT16: (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8),
-}
-"""The operators that each calibrated precision may use."""
+from export.writers.unrolled import PROJECTION, looped, unrolled
 
 PASSES = (remove_cell_clip, drop_idle_bounds, share_buffers, drop_inner_names)
 """What is done to a file once it is converted."""
+
+FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+
+MOVES = frozenset(
+    {"RESHAPE", "PAD", "STRIDED_SLICE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "SLICE"}
+)
+"""Operators whose output has the values of their input."""
+
+STEPS = (FUSED_LSTM, "SPLIT", "UNPACK", "PACK", "REVERSE_V2")
+"""Operators of recurrences that the quantizer would make integers without any ranges."""
 
 
 def write_tflite(
     model: keras.Model,
     precision: Precision = Precision.FLOAT32,
     calibration: NDArray[np.float32] | None = None,
+    int8: Int8 | None = None,
 ) -> bytes:
     """The model as a TFLite flatbuffer for one window at a time.
 
@@ -44,57 +52,166 @@ def write_tflite(
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
-        precision: of weights and activations. In int8 every operator is int8, weights per channel;
-            input and output stay float32.
+        precision: of weights and activations. In int8 every operator is int8, weights per channel,
+            but those of layers that are to stay float32, and the steps of recurrent layers, whose
+            states int8 is too coarse for; input and output stay float32 unless `int8` says else.
         calibration: normalised windows (n, 6000, 3) on which the ranges of activations are found,
             where the precision needs them.
+        int8: how, if it is that precision.
+
+    Raises:
+        ValueError: an operator cannot be int8, or the file is many times too large.
     """
-    converter = _converter(model, precision, calibration)
-    return edit(converter.convert(), *PASSES)
+    if precision is Precision.INT8:
+        assert calibration is not None
+        quantizable = Quantizable(model, calibration, int8 or Int8())
+        content = quantizable.quantize(quantizable.calibrated)
+        quantizable.require_integers(content)
+    else:
+        content = _converter(model, precision, calibration).convert()
+    require_size(model, len(content), tflite_operators(content))
+    return edit(content, *PASSES)
 
 
 def write_narrowed_tflite(
-    model: keras.Model, calibration: NDArray[np.float32]
+    model: keras.Model, calibration: NDArray[np.float32], int8: Int8 | None = None
 ) -> tuple[bytes, Search]:
     """The model in int8 with narrower ranges than calibration finds; see `export.writers.ranges`.
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
         calibration: normalised windows (n, 6000, 3).
+        int8: how.
 
     Returns:
         The flatbuffer, as from `write_tflite`, and what was changed.
 
     Raises:
-        ValueError: an operator cannot be int8.
+        ValueError: an operator cannot be int8, or the file is many times too large.
     """
-    converter = _converter(model, Precision.INT8, calibration)
-    # The steps of a conversion one by one, as TensorFlow's own QuantizationDebugger takes them.
-    converter._experimental_calibrate_only = True
-    calibrated, search = narrow_ranges(converter.convert(), mlir_quantize, calibration)
-    content = mlir_quantize(calibrated)
-    _require_integers(content)
+    quantizable = Quantizable(model, calibration, int8 or Int8())
+    inner = partial(quantizable.quantize, integer_ends=False)
+    calibrated, search = narrow_ranges(quantizable.calibrated, inner, calibration)
+    content = quantizable.quantize(calibrated)
+    quantizable.require_integers(content)
+    require_size(model, len(content), tflite_operators(content))
     return edit(content, *PASSES), search
 
 
-def _require_integers(content: bytes) -> None:
-    """Refuse a file in which an operator that was to be int8 is not."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for graph in model.subgraphs:
+class Quantizable:
+    """A model on its way to int8: its float file with ranges, and what makes integers of it.
+
+    Attributes:
+        layers: names of the Keras layers.
+        calibrated: the float32 file, whose tensors carry their names and ranges.
+    """
+
+    def __init__(self, model: keras.Model, calibration: NDArray[np.float32], int8: Int8) -> None:
+        self.layers = tuple(layer.name for layer in model.layers)
+        self._recurrent = {layer.name for layer in model.layers if _is_recurrent(layer)}
+        self._int8 = int8
+        plain = _converter(model, Precision.FLOAT32, None, int8.loops).convert()
+        inner = self._inner_tensors(plain)
+        self.calibrated = calibrate(plain, calibration, lambda name: name not in inner)
+
+    def quantize(
+        self,
+        calibrated: bytes,
+        float_layers: tuple[str, ...] | None = None,
+        integer_ends: bool | None = None,
+    ) -> bytes:
+        """The int8 file; names stay.
+
+        Args:
+            calibrated: a float file with ranges.
+            float_layers: Keras layers to leave in float32; None for those of the settings.
+            integer_ends: whether input and output are int8; None for what the settings say.
+        """
+        kept = self._int8.float_layers if float_layers is None else float_layers
+        integer = self._int8.integer_ends if integer_ends is None else integer_ends
+        ends = tf.int8 if integer else tf.float32
+        graph = schema.ModelT.InitFromPackedBuf(calibrated, 0).subgraphs[0]
+        names = (graph.tensors[i].name.decode() for o in graph.operators for i in o.outputs)
+        return mlir_quantize(
+            calibrated,
+            input_data_type=ends,
+            output_data_type=ends,
+            denylisted_nodes=[n for n in names if layer_of(n, self.layers) in kept] or None,
+            denylisted_ops=list(STEPS) if self._recurrent else None,
+        )
+
+    def require_integers(self, content: bytes) -> None:
+        """Refuse a file in which an operator that was to be int8 is not.
+
+        Raises:
+            ValueError: there is one; says which layer.
+        """
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        graph = model.subgraphs[0]
+        kept = {*self._int8.float_layers, *self._recurrent}
         for operator in graph.operators:
             tensor = graph.tensors[operator.outputs[0]]
+            kind = operator_kind(model, operator)
+            name = tensor.name.decode()
             if (
                 tensor.type == schema.TensorType.FLOAT32
                 and operator.outputs[0] not in graph.outputs
+                and kind not in ("DEQUANTIZE", *STEPS)
+                and layer_of(name, self.layers) not in kept
+                and not (self._recurrent and layer_of(name, self.layers) is None)
             ):
-                raise ValueError(f"what makes {tensor.name.decode()} cannot be int8")
+                raise ValueError(f"what makes {name} ({kind}) cannot be int8")
+
+    def computing_layers(self, calibrated: bytes) -> dict[str, list[str]]:
+        """Of each layer that computes in int8 what its operators make, by name, in order."""
+        model = schema.ModelT.InitFromPackedBuf(calibrated, 0)
+        graph = model.subgraphs[0]
+        made: dict[str, list[str]] = {}
+        for operator in graph.operators:
+            name = graph.tensors[operator.outputs[0]].name.decode()
+            layer = layer_of(name, self.layers)
+            if layer and not self._is_step(name) and operator_kind(model, operator) not in MOVES:
+                made.setdefault(layer, []).append(name)
+        return made
+
+    def _inner_tensors(self, flatbuffer: bytes) -> set[str]:
+        """Names of what recurrences compute for themselves alone."""
+        graph = schema.ModelT.InitFromPackedBuf(flatbuffer, 0).subgraphs[0]
+        made = {int(i) for operator in graph.operators for i in operator.outputs}
+        inner = {i for i in made if self._is_step(graph.tensors[i].name.decode())}
+        for operator in graph.operators:
+            if not inner.intersection(map(int, operator.outputs)):
+                inner.difference_update(map(int, operator.inputs))
+        return {graph.tensors[i].name.decode() for i in inner}
+
+    def _is_step(self, name: str) -> bool:
+        """Whether the tensor of this name is part of a recurrence."""
+        return f"/{PROJECTION}/" not in name and layer_of(name, self.layers) in self._recurrent
+
+
+def tflite_operators(content: bytes) -> list[str]:
+    """What each operator of a file whose names are whole makes first, by name."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return [
+        (graph.tensors[operator.outputs[0]].name or b"").decode()
+        for graph in model.subgraphs
+        for operator in graph.operators
+    ]
+
+
+def _is_recurrent(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
 
 
 def _converter(
-    model: keras.Model, precision: Precision, calibration: NDArray[np.float32] | None
+    model: keras.Model,
+    precision: Precision,
+    calibration: NDArray[np.float32] | None,
+    loops: bool = False,
 ) -> Any:
     if not all(_fused(layer) for layer in recurrent_layers(model)):
-        model = exchange_recurrent(model, lambda x: copy_layer(x) if _fused(x) else unrolled(x))
+        other: Callable[[Any], Any] = looped if loops else unrolled
+        model = exchange_recurrent(model, lambda x: copy_layer(x) if _fused(x) else other(x))
     shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="waveform")
     predict = tf.function(
         lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
@@ -108,7 +225,9 @@ def _converter(
         converter.target_spec.supported_types = [tf.float16]
     if calibration is not None:
         converter.representative_dataset = lambda: _feed(calibration)
-        converter.target_spec.supported_ops = [INTEGER_OPERATORS[precision]]
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
     return converter
 
 

@@ -139,14 +139,6 @@ def test_converter_that_misbehaves_is_an_error(what, misbehaving, student, tmp_p
     assert not list(tmp_path.glob(".convert-*"))
 
 
-def test_int8_of_a_recurrence_kept_as_a_loop_does_not_take_the_process_along(windows, tmp_path):
-    save_keras(small_models.long_recurrent(), tmp_path / "model.keras")
-    with pytest.raises(ConversionError, match=r"model\.keras to tflite \(int8\)"):
-        convert(
-            tmp_path / "model.keras", tmp_path / "out", Format.TFLITE, Precision.INT8, windows[:16]
-        )
-
-
 def test_memory_is_bounded(student, tmp_path):
     with pytest.raises(ConversionError):
         convert(student[1], tmp_path / "out", Format.TFLITE, memory_limit_bytes=200 * 2**20)

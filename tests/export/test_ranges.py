@@ -6,14 +6,13 @@ import small_models
 from ai_edge_litert import schema_py_generated as schema
 
 from baseline.checkpoint import save_keras
-from baseline.errors import InputError
 from baseline.keras import keras
 from compress.evaluation.inspection import inspect
 from compress.evaluation.parity import compare_outputs
-from export.convert import Format, Precision, Ranges, convert
+from export.convert import Format, Int8, Precision, Ranges, convert
 from export.runtimes import KerasRunner, load_runner
 from export.writers.ranges import SHARES, _groups
-from export.writers.tflite import _converter, write_narrowed_tflite, write_tflite
+from export.writers.tflite import Quantizable, write_narrowed_tflite, write_tflite
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +34,7 @@ def narrowed(model, loud):
 
 
 def test_tensors_of_one_scale_are_changed_together(model, loud):
-    converter = _converter(model, Precision.INT8, loud[:8])
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
+    calibrated = Quantizable(model, loud[:8], Int8()).calibrated
     groups = list(_groups(calibrated))
     names = [name for group, _ in groups for name in group]
     assert len(names) == len(set(names))
@@ -77,18 +74,12 @@ def test_conversion_tells_what_was_changed(model, loud, narrowed, tmp_path):
     save_keras(model, tmp_path / "model.keras")
     output = tmp_path / "model.tflite"
     found = convert(
-        tmp_path / "model.keras", output, Format.TFLITE, Precision.INT8, loud, Ranges.SEARCHED
+        tmp_path / "model.keras", output, Format.TFLITE, Precision.INT8, loud, Int8(Ranges.SEARCHED)
     )
     assert found is not None
     assert found["error_after"] == pytest.approx(narrowed[1].error_after)
     assert output.read_bytes() == narrowed[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras", "model.tflite"]
-
-
-def test_what_has_no_search_is_refused(model, loud, tmp_path):
-    for format, precision in ((Format.ONNX, Precision.INT8), (Format.TFLITE, Precision.INT16)):
-        with pytest.raises(InputError, match="are not searched for"):
-            convert(tmp_path / "m", tmp_path / "out", format, precision, loud, Ranges.SEARCHED)
 
 
 def test_an_operator_that_cannot_be_int8_is_named(windows, tmp_path):

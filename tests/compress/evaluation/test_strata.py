@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.data.records import Category, Record
+from compress.data.snr import snr_db
 from compress.evaluation.metrics import summarise
 from compress.evaluation.protocol import Protocol, evaluate
-from compress.evaluation.strata import OFFSETS, snr_db, strata, whole_second_bias
+from compress.evaluation.strata import OFFSETS, strata, whole_second_bias
 from compress.evaluation.window_scores import score_windows
 
 NAN = float("nan")

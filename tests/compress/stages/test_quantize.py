@@ -55,3 +55,31 @@ def test_attention_is_int8_and_divides_by_nothing(windows, progress, tmp_path):
         answers = runner(extreme)
         assert answers.min() >= 0.0
         assert answers.max() <= 1.0
+
+
+def test_the_worst_layers_stay_in_float32_until_picks_agree(windows, progress, tmp_path):
+    model = small_models.uneven()
+    made = quantize(model, progress, tmp_path, fallback="accuracy-aware", agreement=1.0)
+    document = json.loads((tmp_path / "products" / "int8.json").read_text())
+    assert set(made.notes) == set(document["float_layers"])
+    tried = document["tried"]
+    assert tried[0]["float_layers"] == 0
+    assert document["agreement"] == max(one["agreement"] for one in tried)
+    if document["float_layers"]:
+        floats = inspect(made.quantized).computing_in("float32")
+        assert floats
+    assert (tmp_path / "products" / "int8.png").stat().st_size > 10_000
+
+
+def test_training_for_int8_brings_it_nearer_to_the_float_model(windows, progress, tmp_path):
+    model = small_models.brief()
+    before = KerasRunner(model)(windows)
+    made = quantize(
+        model, progress, tmp_path, steps=4, records=4, batch=4, shifts=2, learning_rate=1e-3
+    )
+    assert made.keras is not model
+    moved = np.abs(KerasRunner(made.keras)(windows) - before).max()
+    assert 0 < moved < 0.1
+    assert not inspect(made.quantized).computing_in("float32", "hybrid")
+    history = (tmp_path / "products" / "train-for-int8.history.csv").read_text().splitlines()
+    assert history[-1].startswith("4,")
