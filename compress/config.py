@@ -83,7 +83,8 @@ class Pipeline(_Section):
     baseline: str = Field(
         default="eqt-conservative",
         description="The model to start from: eqt-conservative, eqt-original, or the path of an "
-        "`.h5` that the original EQTransformer code trained, relative to this file.",
+        "`.h5` that the original EQTransformer code trained or of a `.keras` that a stage left, "
+        "relative to this file.",
     )
     data: DataConfig
     evaluation: EvaluationConfig = Field(

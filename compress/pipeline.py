@@ -139,7 +139,7 @@ def resolve_baseline(pipeline: Pipeline, folder: Path) -> tuple[Path, str]:
             raise InputError(
                 f"baseline: {pipeline.baseline!r} is neither a published model nor a file in "
                 f"{folder}.",
-                f"Give {' or '.join(PUBLISHED)}, or the path of an .h5 file.",
+                f"Give {' or '.join(PUBLISHED)}, or the path of an .h5 or .keras file.",
             )
     return path, file_hash(path)
 
@@ -408,14 +408,16 @@ class _Runner:
         return all(verdict["outcome"] in tolerated for verdict in row["verdicts"])
 
     def _baseline(self) -> Artifact:
+        from baseline.checkpoint import load_keras
         from baseline.weights import load_eqtransformer
 
         label, key = BASELINE_LABEL, baseline_key(self.baseline_hash)
+        load = load_keras if self.baseline_path.suffix == ".keras" else load_eqtransformer
         found = self.store.find(label, key)
         if found:
             return found
         with self.store.unfinished(label, key, self._manifest(label, key, None)) as folder:
-            self._save(StageModel(load_eqtransformer(self.baseline_path)), folder, label)
+            self._save(StageModel(load(self.baseline_path)), folder, label)
         return self.store.get(label, key)
 
     def _stage(self, stage: Stage, label: str, parent: Artifact, baseline: Artifact) -> Artifact:

@@ -56,6 +56,7 @@ class TargetFeed:
         hard_share: the share of each batch that is drawn from these, where there are any.
         ask: asks the teacher about the windows as they are after augmentation, and weighs its
             answer against the labels in the file; where these say everything it is not asked.
+        labels: whether the labels in the file count beside what `ask` says.
         part: (k, n) to make only the k-th (from 0) of n equal parts of each batch. Put together,
             they are the whole batch, but for the chance by which `ask` moves its windows.
     """
@@ -67,6 +68,7 @@ class TargetFeed:
     hard_negatives: Sequence[Draw] = ()
     hard_share: float = 0.0
     ask: Target | None = None
+    labels: bool = True
     part: tuple[int, int] = (0, 1)
 
     @property
@@ -117,7 +119,8 @@ class TargetFeed:
             )
             windows.append(window)
             targets.append(target)
-            shares.append(self._records.taught[draw.record])
+            share = self._records.taught[draw.record]
+            shares.append(share if self.labels else np.ones_like(share))
         taught = np.stack(targets)
         if self.ask is not None:
             asked = [place for place, share in enumerate(shares) if share.any()]

@@ -22,8 +22,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from baseline.keras import keras, tf
 from export.convert import Int8, Precision, Ranges
 from export.writers.layers import layer_of, require_size
+from export.writers.onnx_convolutions import join_convolutions
 from export.writers.onnx_gru import is_hard_gru, restore_hard_sigmoid, with_sigmoid_gates
 from export.writers.onnx_names import shorten_names
+from export.writers.onnx_recurrent_weights import round_recurrent_weights
 from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
 from export.writers.unrolled import unrolled
 
@@ -54,7 +56,8 @@ def write_onnx(
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
         precision: float32, or that of activations beside int8 weights (per channel), in QDQ form;
-            recurrent operators, which onnxruntime does not quantize, stay float32.
+            recurrent operators, which onnxruntime does not quantize, compute in float32 with int8
+            weights.
         calibration: normalised windows (n, 6000, 3) on which the ranges of activations are found,
             where the precision needs them.
         int8: how, if it is that precision.
@@ -73,6 +76,7 @@ def write_onnx(
     )
     converted, _ = tf2onnx.convert.from_function(predict, input_signature=[shape], opset=OPSET)
     restore_hard_sigmoid(converted, hard)
+    join_convolutions(converted)
     require_size(model, converted.ByteSize(), (node.name for node in converted.graph.node))
     if calibration is None:
         return converted.SerializeToString()
@@ -92,6 +96,7 @@ def write_onnx(
             nodes_to_exclude=_nodes_of(onnx.load(prepared), int8.float_layers),
         )
         model_file = onnx.load(quantized)
+        round_recurrent_weights(model_file)
         shorten_names(model_file)
         return model_file.SerializeToString()
 
