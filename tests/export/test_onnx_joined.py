@@ -123,3 +123,18 @@ def test_recurrent_weights_are_stored_as_int8(cell, windows):
             weights = constants[made[name].input[0]]
             assert weights.dtype == np.int8
             assert np.abs(weights).max() == 127
+
+
+def test_int8_weights_do_not_overflow_processors_without_vnni(windows):
+    """Two products of 8-bit numbers, added in 16 bits, need weights of 7 bits."""
+    content = write_onnx(small_models.student(), Precision.INT8, windows[:8])
+    graph = onnx.load_from_string(content).graph
+    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    made = {name: node for node in graph.node for name in node.output}
+    kernels = [
+        constants[made[node.input[1]].input[0]] for node in graph.node if node.op_type == "Conv"
+    ]
+    assert len(kernels) > 8
+    for kernel in kernels:
+        assert kernel.dtype == np.int8
+        assert np.abs(kernel.astype(int)).max() <= 64
