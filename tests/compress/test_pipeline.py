@@ -45,7 +45,7 @@ export:
   - {format: onnx, precision: float32}
 """
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.published, pytest.mark.timeout(2400)]
 
 
 def start(folder, *arguments):
@@ -62,14 +62,14 @@ def start(folder, *arguments):
 
 def finish(folder, *arguments):
     process = start(folder, *arguments)
-    output, _ = process.communicate(timeout=400)
+    output, _ = process.communicate(timeout=900)
     return process.returncode, output
 
 
 def kill_once(folder, pattern, with_signal):
     """Start a run and end it as soon as something matches the pattern."""
     process = start(folder)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not list(folder.glob(pattern)):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
