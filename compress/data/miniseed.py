@@ -543,6 +543,8 @@ def _read_stream(path: Path, **options: Any) -> Stream:
     faults = [str(t.message) for t in told if issubclass(t.category, InternalMSEEDWarning)]
     if faults:
         raise InputError(f"{path}: damaged: {faults[0].removeprefix('readMSEEDBuffer(): ')}")
+    if any(trace.data.dtype.kind not in "if" for trace in stream):
+        raise InputError(f"{path}: holds text where its headers promise samples.")
     return stream
 
 

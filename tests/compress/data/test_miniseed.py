@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import obspy
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, HealthCheck, given, settings
 from hypothesis import strategies as st
 from obspy import Stream, Trace, UTCDateTime, read
 from pydantic import TypeAdapter, ValidationError
@@ -447,6 +447,7 @@ def test_damaged_samples(tmp_path):
     ),
     gap=st.sampled_from([0, 1]),
 )
+@example(changes=[(0, 52, 0)], gap=0)  # the encoding says text
 def test_changed_headers_are_refused_or_read(tmp_path_factory, changes, gap):
     """Bytes changed in headers anywhere: (miniSEED record, place, value)."""
     folder = tmp_path_factory.mktemp("changed")
