@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import obspy
 import pytest
-from hypothesis import example, HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from obspy import Stream, Trace, UTCDateTime, read
 from pydantic import TypeAdapter, ValidationError
