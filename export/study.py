@@ -22,7 +22,6 @@ from export.convert import (
     MEMORY_LIMIT_BYTES,
     SEARCH_TIME_LIMIT_S,
     Int8,
-    Ranges,
     limit_memory,
     run_worker,
 )
@@ -99,16 +98,11 @@ def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> No
     """What `study` starts."""
     limit_memory()
     from baseline.checkpoint import load_keras
-    from export.writers.ranges import narrow_ranges
     from export.writers.tflite import PASSES, Quantizable, edit
 
-    way = Int8.from_json(int8)
     calibration = np.load(windows, allow_pickle=False)
-    quantizable = Quantizable(load_keras(Path(model)), calibration, way)
-    calibrated, search = quantizable.calibrated, None
-    if way.ranges is Ranges.SEARCHED:
-        calibrated, found = narrow_ranges(calibrated, quantizable.quantize, calibration)
-        search = found.to_dict()
+    quantizable = Quantizable(load_keras(Path(model)), calibration, Int8.from_json(int8))
+    calibrated, search = quantizable.ranged(calibration)
     layers, error = rank_layers(quantizable, calibrated, calibration[:WINDOWS])
     ranked = [one["layer"] for one in layers]
     candidates = []
@@ -118,9 +112,12 @@ def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> No
         file = Path(folder) / f"{number}.tflite"
         file.write_bytes(content)
         candidates.append({"file": file.name, "float_layers": kept})
-        if most == "0":
-            break
-    document = {"layers": layers, "error": error, "search": search, "candidates": candidates}
+    document = {
+        "layers": layers,
+        "error": error,
+        "search": search and search.to_dict(),
+        "candidates": candidates,
+    }
     (Path(folder) / STUDY_FILE).write_text(json.dumps(document), encoding="utf-8")
 
 

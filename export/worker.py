@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from export.convert import NOTES_ENDING, Int8, Precision, Ranges, limit_memory
+from export.convert import NOTES_ENDING, Int8, Precision, limit_memory
 
 
 def main(
@@ -39,16 +39,17 @@ def main(
         from export.writers.onnx import write_onnx
 
         content = write_onnx(keras_model, Precision(precision), calibration, way)
-    elif calibration is not None and way.ranges is Ranges.SEARCHED:
-        from export.writers.tflite import write_narrowed_tflite
+    elif calibration is not None and precision == Precision.INT8:
+        from export.writers.tflite import write_int8_tflite
 
-        content, search = write_narrowed_tflite(keras_model, calibration, way)
-        notes = json.dumps(search.to_dict(), indent=1)
-        result.with_suffix(NOTES_ENDING).write_text(notes, encoding="utf-8")
+        content, search = write_int8_tflite(keras_model, calibration, way)
+        if search:
+            notes = json.dumps(search.to_dict(), indent=1)
+            result.with_suffix(NOTES_ENDING).write_text(notes, encoding="utf-8")
     else:
         from export.writers.tflite import write_tflite
 
-        content = write_tflite(keras_model, Precision(precision), calibration, way)
+        content = write_tflite(keras_model, Precision(precision), calibration)
     result.write_bytes(content)
 
 

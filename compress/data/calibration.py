@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.contract import SAMPLING_RATE_HZ, WINDOW_SAMPLES
+from compress.data.feeds import even_draw, random_cut
 from compress.data.records import Record, Source
 from compress.data.snr import snr_db
 from compress.data.windows import cut
@@ -41,12 +42,9 @@ def calibration_windows(source: Source, number: int, seed: int) -> NDArray[np.fl
     """
     random = np.random.default_rng(seed)
     size = min(POOL * number, POOL_MOST, max(len(source), number))
-    order = np.concatenate(
-        [random.permutation(len(source)) for _ in range(-(-size // len(source)))]
-    )
     labelled: list[tuple[float, int, float]] = []
     others: list[int] = []
-    for index in map(int, order[:size]):
+    for index in even_draw(len(source), size, random):
         record = source[index]
         if record.p_sample is None:
             others.append(index)
@@ -60,10 +58,7 @@ def calibration_windows(source: Source, number: int, seed: int) -> NDArray[np.fl
             _evenly(labelled, share, random), _places(share, random), strict=True
         )
     ]
-    for index in others[: number - share]:
-        waveform = source[index].waveform
-        start = int(random.integers(max(len(waveform) - WINDOW_SAMPLES, 0) + 1))
-        windows.append(cut(waveform, start))
+    windows += [random_cut(source[index].waveform, random) for index in others[: number - share]]
     return np.stack([windows[i] for i in random.permutation(len(windows))])
 
 

@@ -25,15 +25,20 @@ Batch = tuple[FloatArray, FloatArray]
 def random_windows(source: Source, number: int, seed: int) -> FloatArray:
     """Normalised windows (number, 6000, 3) at random places of random records, each used evenly."""
     random = np.random.default_rng(seed)
-    order = np.concatenate(
-        [random.permutation(len(source)) for _ in range(-(-number // len(source)))]
+    return np.stack(
+        [random_cut(source[i].waveform, random) for i in even_draw(len(source), number, random)]
     )
-    windows = []
-    for index in order[:number]:
-        waveform = source[int(index)].waveform
-        start = int(random.integers(max(len(waveform) - WINDOW_SAMPLES, 0) + 1))
-        windows.append(cut(waveform, start))
-    return np.stack(windows)
+
+
+def even_draw(records: int, number: int, random: np.random.Generator) -> list[int]:
+    """So many records by index, in random order, each as often as any other, or once more."""
+    rounds = [random.permutation(records) for _ in range(-(-number // records))]
+    return [int(index) for index in np.concatenate(rounds)[:number]]
+
+
+def random_cut(waveform: FloatArray, random: np.random.Generator) -> FloatArray:
+    """A normalised window at a random place of a record."""
+    return cut(waveform, int(random.integers(max(len(waveform) - WINDOW_SAMPLES, 0) + 1)))
 
 
 class Draw(NamedTuple):

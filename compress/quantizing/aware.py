@@ -19,6 +19,8 @@ from baseline.errors import InputError
 from baseline.keras import keras, tf
 from compress.graphs.edit import Change, children, parents, place, rebuild
 from compress.rewrites.batch_norm import fold_batch_norms
+from export.runtimes import KERAS_BATCH
+from export.writers.recurrent import is_recurrent
 
 # Keras 2 has to be chosen before these import TensorFlow:
 # isort: split
@@ -32,7 +34,6 @@ from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 from tensorflow_model_optimization.quantization.keras.quantizers import Quantizer
 
 BITS = 8
-BATCH = 32
 ROUNDED = "rounded_"
 DEPTHWISE = "_depthwise"
 
@@ -173,7 +174,7 @@ def with_rounding(model: keras.Model, windows: NDArray[np.float32]) -> keras.Mod
     readers = children(plain)
     changes: dict[str, Change] = {}
     for layer in plain.layers:
-        if isinstance(layer, MOVES) or _is_recurrent(layer):
+        if isinstance(layer, MOVES) or is_recurrent(layer):
             continue
         behind = readers[layer.name]
         fused = len(behind) == 1 and isinstance(behind[0], keras.layers.ReLU)
@@ -217,10 +218,6 @@ def _wrappers(model: keras.Model) -> list[QuantizeWrapperV2]:
 
 def _is_linear(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, (*KERNELS, keras.layers.DepthwiseConv1D))
-
-
-def _is_recurrent(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
 
 
 def _with_two_for_one(model: keras.Model) -> keras.Model:
@@ -274,8 +271,8 @@ def _set_bounds(rounded: keras.Model, plain: keras.Model, windows: NDArray[np.fl
     inner = {layer.name: layer.output for layer in plain.layers}
     seen = tf.function(keras.Model(plain.inputs, inner), reduce_retracing=True)
     extremes: dict[str, tuple[float, float]] = {}
-    for first in range(0, len(windows), BATCH):
-        for name, values in seen(windows[first : first + BATCH], training=False).items():
+    for first in range(0, len(windows), KERAS_BATCH):
+        for name, values in seen(windows[first : first + KERAS_BATCH], training=False).items():
             low, high = extremes.get(name, (0.0, 0.0))  # zero has to be a step of every range
             extremes[name] = (
                 min(low, float(tf.reduce_min(values))),

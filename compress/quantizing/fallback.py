@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from compress.evaluation.agreement import compare_picks
 from compress.evaluation.metrics import metrics_of_sums
 from compress.evaluation.picker import Thresholds, pick
-from export.runtimes import Runner, load_runner
+from export.runtimes import load_runner
 from export.study import Candidate, Study
 
 AGREEMENT = ("p_{}_0.1s", "s_{}_0.1s", "detection_{}")
@@ -83,16 +83,17 @@ def _metrics(
     return metrics_of_sums(np.sum(rows, axis=0)[None])
 
 
-def choose(study: Study, origin: Runner, windows: NDArray[np.float32], least: float) -> Fallback:
+def choose(
+    study: Study, expected: NDArray[np.float32], windows: NDArray[np.float32], least: float
+) -> Fallback:
     """The candidate with fewest layers in float32 that agrees with the float model.
 
     Args:
         study: with its candidates.
-        origin: the float model.
+        expected: what the float model says of the windows, (n, 6000, 3).
         windows: other than those of the study where there are enough, normalised, (n, 6000, 3).
         least: the agreement to reach.
     """
-    expected = origin(windows)
     tried: list[dict[str, float]] = []
     best: tuple[float, Candidate] | None = None
     for candidate in study.candidates:

@@ -56,5 +56,5 @@ def study_model(
         }
         if picture:
             int8 = load_runner(result.candidates[0].file)
-            write_quantization(document, picture, (origin, int8), windows)
+            write_quantization(document, picture, (origin(windows), int8(windows)))
     return document

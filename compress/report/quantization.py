@@ -16,12 +16,12 @@ from rich.table import Table
 
 from baseline.contract import OUTPUTS, SAMPLING_RATE_HZ
 from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE
-from export.runtimes import Runner
 
 HISTOGRAMS = 8
 TRACES = 2
 SHOWN_LAYERS = 20
 MODELS = ("float32", "int8")
+HISTOGRAM = {"float32": "float_histogram", "int8": "int8_histogram"}
 
 
 def show_quantization(console: Console, document: dict[str, Any]) -> None:
@@ -53,20 +53,17 @@ def show_quantization(console: Console, document: dict[str, Any]) -> None:
 def write_quantization(
     document: dict[str, Any],
     path: Path,
-    runners: tuple[Runner, Runner],
-    windows: NDArray[np.float32],
+    answers: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> None:
     """Draw the histograms of the worst layers, and the probabilities where they differ most.
 
     Args:
         document: with `layers` of `export.study.Study`.
         path: of the PNG.
-        runners: the float model and the int8 one.
-        windows: normalised, (n, 6000, 3).
+        answers: of the float model and of the int8 one to the same windows, (n, 6000, 3).
     """
     with mpl.rc_context(STYLE):
         drawn = [one for one in document["layers"] if "range" in one][:HISTOGRAMS]
-        answers = [runner(windows) for runner in runners]
         apart = np.abs(answers[0] - answers[1]).max(axis=(1, 2))
         worst = np.argsort(-apart)[:TRACES]
         columns = 4
@@ -88,7 +85,7 @@ def _histogram(axes: Any, one: dict[str, Any]) -> None:
     low, high = one["range"]
     edges = np.linspace(low, high, len(one["float_histogram"]) + 1)
     for name, colour in zip(MODELS, COLOURS, strict=False):
-        counts = np.array(one[f"{name.removesuffix('32')}_histogram"])
+        counts = np.array(one[HISTOGRAM[name]])
         axes.stairs(
             np.maximum(counts, 0.5), edges, color=colour, fill=name == "float32",
             alpha=0.45 if name == "float32" else 1.0,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from compress.data.feeds import TargetFeed
-from compress.data.targets import write_targets
+from compress.data.targets import Target, write_targets
 from compress.stages.base import Context, Stage
 
 if TYPE_CHECKING:
@@ -20,18 +22,11 @@ AVERAGE = 0.98
 TARGETS_FILE = "targets.h5"
 
 
-class FineTunedStage(Stage):
-    """A stage that trains what it made against the baseline's probabilities.
-
-    The baseline is asked once per record, as a consensus over shifts of its window; BatchNorm
-    statistics stay as they are.
-    """
+class TrainedStage(Stage):
+    """A stage that may train what it made; BatchNorm statistics stay as they are."""
 
     records: int = Field(
         default=1000, ge=1, le=1_000_000, description="Training records for fine-tuning."
-    )
-    shifts: int = Field(
-        default=2, ge=2, le=64, description="Windows per record in the teacher's consensus."
     )
     steps: int = Field(default=200, ge=0, le=1_000_000, description="Fine-tuning steps.")
     batch: int = Field(default=16, ge=1, le=1024, description="Windows per fine-tuning step.")
@@ -39,20 +34,22 @@ class FineTunedStage(Stage):
         default=3e-4, gt=0, le=1, description="Peak learning rate of fine-tuning."
     )
 
+    @abstractmethod
     def target_feed(self, context: Context) -> TargetFeed:
-        """Batches of windows with the baseline's answers, which it is asked for the first time."""
-        from compress.training.teaching import own_answers
+        """Batches of windows with what is taught of them."""
 
-        targets = context.scratch / TARGETS_FILE
+    def targets_file(self, context: Context, target: Target | None) -> Path:
+        """The file of training records with what `target` says of them, written the first time."""
+        path = context.scratch / TARGETS_FILE
         write_targets(
-            targets,
-            own_answers(context.baseline, self.shifts),
+            path,
+            target,
             context.train,
             number=self.records,
             seed=context.seed,
             progress=context.progress,
         )
-        return TargetFeed(targets, self.batch, context.seed)
+        return path
 
     def fine_tune(
         self,
@@ -62,7 +59,6 @@ class FineTunedStage(Stage):
         steps: int | None = None,
         what: str = "fine-tune",
         after_step: AfterStep | None = None,
-        feed: TargetFeed | None = None,
     ) -> None:
         """Fine-tune `model` in place; a run that was interrupted goes on from its checkpoint.
 
@@ -73,7 +69,6 @@ class FineTunedStage(Stage):
             what: what it is called where progress is shown. Several trainings of one stage need
                 different names: their checkpoints are kept apart by it.
             after_step: done after each step, with the model in training and the steps done.
-            feed: what is taught; None for the baseline's answers.
         """
         from compress.training.loop import Plan, train
 
@@ -84,7 +79,7 @@ class FineTunedStage(Stage):
         scratch.mkdir(parents=True, exist_ok=True)
         train(
             model,
-            feed or self.target_feed(context),
+            self.target_feed(context),
             Plan(
                 steps=steps,
                 learning_rate=self.learning_rate,
@@ -98,3 +93,21 @@ class FineTunedStage(Stage):
             what=what,
             after_step=after_step,
         )
+
+
+class FineTunedStage(TrainedStage):
+    """A stage that trains what it made against the baseline's probabilities.
+
+    The baseline is asked once per record, as a consensus over shifts of its window.
+    """
+
+    shifts: int = Field(
+        default=2, ge=2, le=64, description="Windows per record in the teacher's consensus."
+    )
+
+    def target_feed(self, context: Context) -> TargetFeed:
+        """Batches of windows with the baseline's answers, which it is asked for the first time."""
+        from compress.training.teaching import own_answers
+
+        targets = self.targets_file(context, own_answers(context.baseline, self.shifts))
+        return TargetFeed(targets, self.batch, context.seed)

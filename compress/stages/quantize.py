@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,9 +14,8 @@ from pydantic import Field
 
 from compress.data.calibration import calibration_windows
 from compress.data.feeds import TargetFeed
-from compress.data.targets import write_targets
 from compress.stages.base import Context, Phase, StageModel
-from compress.stages.fine_tuning import TARGETS_FILE, FineTunedStage
+from compress.stages.fine_tuning import TrainedStage
 from compress.store import write_json
 from export.convert import Format, Int8, Precision, Ranges, convert
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from baseline.keras import keras
 
 
-class Quantize(FineTunedStage):
+class Quantize(TrainedStage):
     """int8: weights per channel, activations calibrated on the calibration set.
 
     Recurrent layers stay in float32. With `steps` the model is first trained with its weights and
@@ -96,24 +96,20 @@ class Quantize(FineTunedStage):
         from compress.quantizing.aware import with_rounding, without_rounding
 
         rounded = with_rounding(model, calibration)
-        self.fine_tune(rounded, context, what="train for int8", feed=self._own_feed(model, context))
+        self.fine_tune(rounded, replace(context, baseline=model), what="train for int8")
         return without_rounding(rounded, model)
 
-    def _own_feed(self, model: keras.Model, context: Context) -> TargetFeed:
-        """Windows with what the float model says of each as it is, augmentation included."""
+    def target_feed(self, context: Context) -> TargetFeed:
+        """Windows with what the baseline says of each as it is, augmentation included."""
         from compress.training.teaching import own_answers
 
-        targets = context.scratch / TARGETS_FILE
-        write_targets(
-            targets,
-            None,
-            context.train,
-            number=self.records,
-            seed=context.seed,
-            progress=context.progress,
+        return TargetFeed(
+            self.targets_file(context, None),
+            self.batch,
+            context.seed,
+            ask=own_answers(context.baseline, shifts=1),
+            labels=False,
         )
-        ask = own_answers(model, shifts=1)
-        return TargetFeed(targets, self.batch, context.seed, ask=ask, labels=False)
 
     def _with_fallback(
         self,
@@ -134,7 +130,8 @@ class Quantize(FineTunedStage):
         windows = calibration_windows(context.calibration, self.windows, context.seed + 1)
         with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
             found = study(float_model, calibration, int8, Path(folder))
-            chosen = fallback.choose(found, KerasRunner(graph), windows, self.agreement)
+            expected = KerasRunner(graph)(windows)
+            chosen = fallback.choose(found, expected, windows, self.agreement)
             shutil.copyfile(chosen.candidate.file, quantized)
         if found.search:
             write_json(context.products / "ranges.json", found.search)
@@ -143,8 +140,7 @@ class Quantize(FineTunedStage):
         write_quantization(
             document,
             context.products / "int8.png",
-            (KerasRunner(graph), load_runner(quantized)),
-            windows,
+            (expected, load_runner(quantized)(windows)),
         )
         context.progress.update(task, total=1, completed=1)
         return fallback.notes_of(found, chosen)

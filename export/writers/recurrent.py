@@ -39,6 +39,11 @@ def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     return type(layer).from_config(layer.get_config())
 
 
+def is_recurrent(layer: keras.layers.Layer) -> bool:
+    """Whether a layer of a model goes step by step: an LSTM, a GRU, or both ways of one."""
+    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
+
+
 def recurrent_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Each LSTM and GRU of the model, the two of a Bidirectional included."""
     found = []

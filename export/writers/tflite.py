@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 
 from baseline.keras import keras, tf
-from export.convert import Int8, Precision
+from export.convert import Int8, Precision, Ranges
 from export.writers.calibration import calibrate
 from export.writers.flatbuffer import edit, operator_kind
 from export.writers.layers import layer_of, require_size
@@ -21,7 +21,12 @@ from export.writers.passes.buffers import share_buffers
 from export.writers.passes.cell_clip import remove_cell_clip
 from export.writers.passes.names import drop_inner_names
 from export.writers.ranges import Search, narrow_ranges
-from export.writers.recurrent import copy_layer, exchange_recurrent, recurrent_layers
+from export.writers.recurrent import (
+    copy_layer,
+    exchange_recurrent,
+    is_recurrent,
+    recurrent_layers,
+)
 from export.writers.unrolled import PROJECTION, looped, unrolled
 
 PASSES = (remove_cell_clip, drop_idle_bounds, share_buffers, drop_inner_names)
@@ -64,38 +69,34 @@ def write_tflite(
     """
     if precision is Precision.INT8:
         assert calibration is not None
-        quantizable = Quantizable(model, calibration, int8 or Int8())
-        content = quantizable.quantize(quantizable.calibrated)
-        quantizable.require_integers(content)
-    else:
-        content = _converter(model, precision, calibration).convert()
-    require_size(model, len(content), tflite_operators(content))
-    return edit(content, *PASSES)
+        return write_int8_tflite(model, calibration, int8 or Int8())[0]
+    return _finished(model, _converter(model, precision, calibration).convert())
 
 
-def write_narrowed_tflite(
-    model: keras.Model, calibration: NDArray[np.float32], int8: Int8 | None = None
-) -> tuple[bytes, Search]:
-    """The model in int8 with narrower ranges than calibration finds; see `export.writers.ranges`.
+def write_int8_tflite(
+    model: keras.Model, calibration: NDArray[np.float32], int8: Int8
+) -> tuple[bytes, Search | None]:
+    """The model in int8, and what a search of ranges changed, where one is asked for.
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
         calibration: normalised windows (n, 6000, 3).
         int8: how.
 
-    Returns:
-        The flatbuffer, as from `write_tflite`, and what was changed.
-
     Raises:
         ValueError: an operator cannot be int8, or the file is many times too large.
     """
-    quantizable = Quantizable(model, calibration, int8 or Int8())
-    inner = partial(quantizable.quantize, integer_ends=False)
-    calibrated, search = narrow_ranges(quantizable.calibrated, inner, calibration)
+    quantizable = Quantizable(model, calibration, int8)
+    calibrated, search = quantizable.ranged(calibration)
     content = quantizable.quantize(calibrated)
     quantizable.require_integers(content)
+    return _finished(model, content), search
+
+
+def _finished(model: keras.Model, content: bytes) -> bytes:
+    """The file after the passes; refused where it is many times too large."""
     require_size(model, len(content), tflite_operators(content))
-    return edit(content, *PASSES), search
+    return edit(content, *PASSES)
 
 
 class Quantizable:
@@ -107,12 +108,25 @@ class Quantizable:
     """
 
     def __init__(self, model: keras.Model, calibration: NDArray[np.float32], int8: Int8) -> None:
-        self.layers = tuple(layer.name for layer in model.layers)
-        self._recurrent = {layer.name for layer in model.layers if _is_recurrent(layer)}
+        self.layers = frozenset(layer.name for layer in model.layers)
+        self._recurrent = {layer.name for layer in model.layers if is_recurrent(layer)}
         self._int8 = int8
         plain = _converter(model, Precision.FLOAT32, None, int8.loops).convert()
         inner = self._inner_tensors(plain)
         self.calibrated = calibrate(plain, calibration, lambda name: name not in inner)
+        graph = schema.ModelT.InitFromPackedBuf(plain, 0).subgraphs[0]
+        made = (graph.tensors[i].name.decode() for o in graph.operators for i in o.outputs)
+        self._layer_of = {name: layer_of(name, self.layers) for name in made}
+
+    def ranged(self, windows: NDArray[np.float32]) -> tuple[bytes, Search | None]:
+        """The calibrated file with the ranges that the settings ask for, and what was changed.
+
+        Args:
+            windows: to search ranges on, normalised, (n, 6000, 3).
+        """
+        if self._int8.ranges is not Ranges.SEARCHED:
+            return self.calibrated, None
+        return narrow_ranges(self.calibrated, partial(self.quantize, integer_ends=False), windows)
 
     def quantize(
         self,
@@ -130,13 +144,12 @@ class Quantizable:
         kept = self._int8.float_layers if float_layers is None else float_layers
         integer = self._int8.integer_ends if integer_ends is None else integer_ends
         ends = tf.int8 if integer else tf.float32
-        graph = schema.ModelT.InitFromPackedBuf(calibrated, 0).subgraphs[0]
-        names = (graph.tensors[i].name.decode() for o in graph.operators for i in o.outputs)
+        denied = [name for name, layer in self._layer_of.items() if layer in kept]
         return mlir_quantize(
             calibrated,
             input_data_type=ends,
             output_data_type=ends,
-            denylisted_nodes=[n for n in names if layer_of(n, self.layers) in kept] or None,
+            denylisted_nodes=denied or None,
             denylisted_ops=list(STEPS) if self._recurrent else None,
         )
 
@@ -153,12 +166,13 @@ class Quantizable:
             tensor = graph.tensors[operator.outputs[0]]
             kind = operator_kind(model, operator)
             name = tensor.name.decode()
+            layer = layer_of(name, self.layers)
             if (
                 tensor.type == schema.TensorType.FLOAT32
                 and operator.outputs[0] not in graph.outputs
                 and kind not in ("DEQUANTIZE", *STEPS)
-                and layer_of(name, self.layers) not in kept
-                and not (self._recurrent and layer_of(name, self.layers) is None)
+                and layer not in kept
+                and not (self._recurrent and layer is None)
             ):
                 raise ValueError(f"what makes {name} ({kind}) cannot be int8")
 
@@ -189,18 +203,12 @@ class Quantizable:
         return f"/{PROJECTION}/" not in name and layer_of(name, self.layers) in self._recurrent
 
 
-def tflite_operators(content: bytes) -> list[str]:
+def tflite_operators(content: bytes) -> Iterator[str]:
     """What each operator of a file whose names are whole makes first, by name."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    return [
-        (graph.tensors[operator.outputs[0]].name or b"").decode()
-        for graph in model.subgraphs
-        for operator in graph.operators
-    ]
-
-
-def _is_recurrent(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            yield (graph.tensors[operator.outputs[0]].name or b"").decode()
 
 
 def _converter(

@@ -83,21 +83,22 @@ class _StepwiseLSTM(_Stepwise, keras.layers.LSTM):
         gate_recurrent, recurrent = _gates_and_candidate(cell.recurrent_kernel)
         gate_bias, bias = _gates_and_candidate(bias)
         gate_recurrent *= scale
-        with tf.name_scope(PROJECTION):
-            gates_in = tf.matmul(inputs, gate_kernel * scale) + (gate_bias * scale + offset)
-            candidates_in = tf.matmul(inputs, kernel) + bias
+        projected = _projected(
+            inputs, (gate_kernel * scale, gate_bias * scale + offset), (kernel, bias)
+        )
 
-        def step(projected: Any, states: Any) -> tuple[Any, Any]:
+        def step(gates_and_candidate: Any, states: Any) -> tuple[Any, Any]:
+            gates_in, candidate_in = gates_and_candidate
             output, state = states
-            gates = gate(projected[0] + tf.matmul(output, gate_recurrent))
+            gates = gate(gates_in + tf.matmul(output, gate_recurrent))
             gate_in, forget, gate_out = tf.split(gates, 3, axis=-1)
-            candidate = cell.activation(projected[1] + tf.matmul(output, recurrent))
+            candidate = cell.activation(candidate_in + tf.matmul(output, recurrent))
             state = forget * state + gate_in * candidate
             output = gate_out * cell.activation(state)
             return output, (output, state)
 
-        zeros = tf.zeros_like(candidates_in[:, 0])
-        return (gates_in, candidates_in), step, (zeros, zeros)
+        zeros = tf.zeros_like(projected[1][:, 0])
+        return projected, step, (zeros, zeros)
 
 
 class _StepwiseGRU(_Stepwise, keras.layers.GRU):
@@ -120,23 +121,24 @@ class _StepwiseGRU(_Stepwise, keras.layers.GRU):
         gate_bias, _ = split(bias + recurrent_bias)
         (_, bias), (_, recurrent_bias) = split(bias), split(recurrent_bias)
         gate_recurrent *= scale
-        with tf.name_scope(PROJECTION):
-            gates_in = tf.matmul(inputs, gate_kernel * scale) + (gate_bias * scale + offset)
-            candidates_in = tf.matmul(inputs, kernel) + bias
+        projected = _projected(
+            inputs, (gate_kernel * scale, gate_bias * scale + offset), (kernel, bias)
+        )
 
-        def step(projected: Any, states: Any) -> tuple[Any, Any]:
+        def step(gates_and_candidate: Any, states: Any) -> tuple[Any, Any]:
+            gates_in, candidate_in = gates_and_candidate
             (output,) = states
-            gates = gate(projected[0] + tf.matmul(output, gate_recurrent))
+            gates = gate(gates_in + tf.matmul(output, gate_recurrent))
             update, reset = tf.split(gates, 2, axis=-1)
             if cell.reset_after:
                 product = reset * (tf.matmul(output, recurrent) + recurrent_bias)
             else:
                 product = tf.matmul(reset * output, recurrent)
-            candidate = cell.activation(projected[1] + product)
+            candidate = cell.activation(candidate_in + product)
             output = candidate + update * (output - candidate)
             return output, (output,)
 
-        return (gates_in, candidates_in), step, (tf.zeros_like(candidates_in[:, 0]),)
+        return projected, step, (tf.zeros_like(projected[1][:, 0]),)
 
 
 class _LoopedLSTM(_StepwiseLSTM):
@@ -156,6 +158,12 @@ def _gate(activation: Any) -> tuple[float, float, Any]:
     if activation is keras.activations.hard_sigmoid:
         return 0.2, 0.5, lambda x: tf.minimum(tf.nn.relu(x), 1.0)
     return 1.0, 0.0, activation
+
+
+def _projected(inputs: Any, *products: tuple[Any, Any]) -> tuple[Any, ...]:
+    """For each kernel and bias one matrix product over all steps, (batch, steps, units)."""
+    with tf.name_scope(PROJECTION):
+        return tuple(tf.matmul(inputs, kernel) + bias for kernel, bias in products)
 
 
 def _gates_and_candidate(weights: Any) -> tuple[Any, Any]:

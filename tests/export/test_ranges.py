@@ -12,7 +12,7 @@ from compress.evaluation.parity import compare_outputs
 from export.convert import Format, Int8, Precision, Ranges, convert
 from export.runtimes import KerasRunner, load_runner
 from export.writers.ranges import SHARES, _groups
-from export.writers.tflite import Quantizable, write_narrowed_tflite, write_tflite
+from export.writers.tflite import Quantizable, write_int8_tflite, write_tflite
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def loud(windows):
 
 @pytest.fixture(scope="module")
 def narrowed(model, loud):
-    return write_narrowed_tflite(model, loud)
+    return write_int8_tflite(model, loud, Int8(Ranges.SEARCHED))
 
 
 def test_tensors_of_one_scale_are_changed_together(model, loud):
@@ -67,7 +67,7 @@ def test_a_loud_sample_does_not_take_all_steps(model, loud, windows, narrowed, t
 
 
 def test_the_search_finds_the_same_again(model, loud, narrowed):
-    assert write_narrowed_tflite(model, loud) == narrowed
+    assert write_int8_tflite(model, loud, Int8(Ranges.SEARCHED)) == narrowed
 
 
 def test_conversion_tells_what_was_changed(model, loud, narrowed, tmp_path):
@@ -88,4 +88,4 @@ def test_an_operator_that_cannot_be_int8_is_named(windows, tmp_path):
     x = keras.layers.Conv1D(3, 3, padding="same", name="after")(x)
     model = keras.Model(waveform, keras.layers.Activation("sigmoid")(x))
     with pytest.raises(ValueError, match=r"wave.* cannot be int8"):
-        write_narrowed_tflite(model, windows[:4])
+        write_int8_tflite(model, windows[:4], Int8(Ranges.SEARCHED))

@@ -76,7 +76,7 @@ def origin(windows):
 
 def test_the_first_that_holds_is_taken(files):
     windows = np.zeros((4, 6000, 3), np.float32)
-    chosen = choose(files, origin, windows, 0.8)
+    chosen = choose(files, origin(windows), windows, 0.8)
     assert chosen.candidate.float_layers == ("a",)
     assert chosen.holds
     assert [one["float_layers"] for one in chosen.tried] == [0, 1]
@@ -88,13 +88,14 @@ def test_the_first_that_holds_is_taken(files):
 def test_the_best_is_taken_where_none_holds(files, monkeypatch):
     windows = np.zeros((4, 6000, 3), np.float32)
     short = Study(files.layers, 0.6, None, files.candidates[:2])
-    chosen = choose(short, origin, windows, 0.99)
+    chosen = choose(short, origin(windows), windows, 0.99)
     assert chosen.candidate.float_layers == ("a",)
     assert not chosen.holds
 
 
 def test_what_was_chosen_is_read_by_other_exports(files, tmp_path):
-    chosen = choose(files, origin, np.zeros((4, 6000, 3), np.float32), 1.0)
+    windows = np.zeros((4, 6000, 3), np.float32)
+    chosen = choose(files, origin(windows), windows, 1.0)
     assert float_layers(tmp_path) == ()
     write_json(tmp_path / INT8_FILE, document(files, chosen))
     assert float_layers(tmp_path) == ("a", "b")

@@ -74,9 +74,7 @@ def test_the_worst_layers_stay_in_float32_until_picks_agree(windows, progress, t
 def test_training_for_int8_brings_it_nearer_to_the_float_model(windows, progress, tmp_path):
     model = small_models.brief()
     before = KerasRunner(model)(windows)
-    made = quantize(
-        model, progress, tmp_path, steps=4, records=4, batch=4, shifts=2, learning_rate=1e-3
-    )
+    made = quantize(model, progress, tmp_path, steps=4, records=4, batch=4, learning_rate=1e-3)
     assert made.keras is not model
     moved = np.abs(KerasRunner(made.keras)(windows) - before).max()
     assert 0 < moved < 0.1
