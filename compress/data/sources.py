@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from baseline.errors import InputError
-from compress.data.miniseed import CHANNELS, MiniseedSource, holds_miniseed
+from compress.data.archive import CHANNELS
+from compress.data.miniseed import MiniseedSource, holds_miniseed
 from compress.data.mixture import Mixture, Share
 from compress.data.records import Category, Source
 from compress.data.seisbench import SeisBenchSource

@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,15 +18,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from scipy import signal
 
 from baseline.contract import SAMPLING_RATE_HZ
 from baseline.published import PUBLISHED
+from compress.data.band_pass import band_pass
 from compress.data.targets import FloatArray, Target, consensus, sharpened
 from export.runtimes import Runner
-
-BAND_ORDER = 2
-"""Of the Butterworth band-pass, run forwards and backwards so that onsets stay in place."""
 
 OWN_MODELS = ("baseline", "previous")
 """Names of models that a pipeline has itself."""
@@ -112,12 +108,3 @@ def ensemble(
         return [sharpened(total) for total in totals] if sharpen else totals
 
     return ask
-
-
-def band_pass(waveform: FloatArray, band_hz: tuple[float, float] | None) -> NDArray[np.float32]:
-    """A waveform (samples, 3) within a band, its onsets in place; None leaves it as it is."""
-    if band_hz is None:
-        return waveform
-    sections = signal.butter(BAND_ORDER, band_hz, "bandpass", fs=SAMPLING_RATE_HZ, output="sos")
-    centred = waveform - waveform.mean(axis=0, dtype=np.float64)
-    return signal.sosfiltfilt(sections, centred, axis=0).astype(np.float32)

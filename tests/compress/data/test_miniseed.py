@@ -108,7 +108,7 @@ def test_sds_files_that_nobody_asked_for_are_not_opened(tmp_path):
     assert starts(source) == [-86400, 0]
     later = MiniseedSource(tmp_path, start=datetime(2019, 7, 6, tzinfo=UTC), stations=["CI.CCC"])
     assert starts(later) == [0]
-    with pytest.raises(InputError, match="3 damaged miniSEED files"):
+    with pytest.raises(InputError, match="3 damaged files"):
         MiniseedSource(tmp_path, channels=("HH?", "LH?"))
 
 
@@ -425,7 +425,7 @@ def test_damaged_headers(tmp_path, damage, told):
     with pytest.raises(InputError, match=told) as refused:
         MiniseedSource(tmp_path)
     assert path.name in str(refused.value)
-    assert "1 damaged miniSEED file:" in str(refused.value)
+    assert "1 damaged file:" in str(refused.value)
 
 
 def test_damaged_samples(tmp_path):

@@ -11,7 +11,8 @@ from small_models import student
 from baseline.errors import InputError
 from compress import pipeline as module
 from compress.config import Pipeline
-from compress.data.teachers import Teacher, band_pass, ensemble
+from compress.data.band_pass import band_pass
+from compress.data.teachers import Teacher, ensemble
 from compress.stages.distill import Distill
 from compress.training.teaching import own_answers
 
