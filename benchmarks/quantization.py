@@ -24,10 +24,10 @@ from benchmarks.teachers import interval
 from compress.data.feeds import random_windows
 from compress.data.sources import open_folder
 from compress.evaluation.picker import highest_peaks
-from compress.exporting import export_model
+from compress.exporting import Product, export_model
 from compress.models import find_keras
 from compress.store import heading, write_json
-from export.convert import PRECISIONS, ConversionError, Format, Precision, Ranges
+from export.convert import PRECISIONS, RANGES, ConversionError, Format, Int8, Precision, Ranges
 from export.runtimes import load_runner
 
 FOUND = 0.3
@@ -60,10 +60,16 @@ def _earliest(answers: NDArray[np.float32], phase: int) -> NDArray[np.intp]:
     return answers[:, :, phase].argmax(axis=1)
 
 
-def ways() -> list[tuple[Format, Precision, Ranges]]:
-    """Everything that can be written."""
-    plain = [(f, p, Ranges.EXTREMES) for f in Format for p in PRECISIONS[f]]
-    return [*plain, (Format.TFLITE, Precision.INT8, Ranges.SEARCHED)]
+def ways() -> list[tuple[str, Format, Precision, Int8]]:
+    """Everything that can be written, named."""
+    plain = [(f"{f.value} {p.value}", f, p, Int8()) for f in Format for p in PRECISIONS[f]]
+    ranges = [
+        (f"{f.value} int8, {r.value}", f, Precision.INT8, Int8(ranges=r))
+        for f in Format
+        for r in RANGES[f]
+        if r is not Ranges.EXTREMES
+    ]
+    return plain + ranges
 
 
 def main() -> None:
@@ -71,22 +77,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="as `compress export` takes it")
     parser.add_argument("--data", type=Path, required=True, help="records, with or without picks")
+    parser.add_argument("--calibration", type=Path, help="records to find ranges on (synthetic)")
     parser.add_argument("--windows", type=int, default=1000)
+    parser.add_argument("--skip", nargs="*", default=[], help="names of exports to leave out")
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
     windows = random_windows(open_folder(arguments.data), arguments.windows, seed=5)
     expected = load_runner(find_keras(arguments.model).path)(windows)
     document: dict[str, Any] = heading("python", "-m", "benchmarks.quantization") | {"exports": {}}
     with Progress() as progress, tempfile.TemporaryDirectory() as folder:
-        for format, precision, ranges in ways():
-            name = f"{format.value} {precision.value}"
-            if ranges is Ranges.SEARCHED:
-                name += ", searched ranges"
+        for name, format, precision, int8 in ways():
+            if name in arguments.skip:
+                continue
             bundle = Path(folder) / name
             try:
                 metadata = export_model(
-                    arguments.model, format, precision, bundle, None, progress, ranges
-                )
+                    arguments.model, Product(format), precision, bundle, arguments.calibration,
+                    progress, int8,
+                )  # fmt: skip
                 answers = load_runner(bundle / metadata.file)(windows)
             except ConversionError as error:
                 document["exports"][name] = {"error": str(error)}
