@@ -1,0 +1,397 @@
+"""`compress pick`: recordings, or data as they come, picked with any model."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from baseline.errors import InputError
+
+if TYPE_CHECKING:
+    from compress.models import NamedModel
+    from compress.picking.picking import Settings
+    from compress.picking.recordings import Recordings
+
+OUTPUTS_PANEL = "What is written"
+RECORDINGS_PANEL = "Which recordings"
+WINDOWS_PANEL = "How they are picked"
+LIVE_PANEL = "Data as they come"
+
+
+def pick(
+    model: Annotated[str, typer.Argument(help="A bundle, or what else `compress evaluate` takes.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files that ObsPy reads, folders, SDS archives; with --follow miniSEED files "
+            "that grow, or seedlink://HOST:PORT.",
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A row for each pick.", rich_help_panel=OUTPUTS_PANEL),
+    ] = None,
+    detections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A row for each detection, as CSV.", rich_help_panel=OUTPUTS_PANEL
+        ),
+    ] = None,
+    quakeml: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The picks as QuakeML.", rich_help_panel=OUTPUTS_PANEL),
+    ] = None,
+    seisbench: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The picks as SeisBench writes them, as CSV.",
+            rich_help_panel=OUTPUTS_PANEL,
+        ),
+    ] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The probabilities as miniSEED, a file for each instrument.",
+            rich_help_panel=OUTPUTS_PANEL,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A picture of 60 s: those at --at, or around the first pick.",
+            rich_help_panel=OUTPUTS_PANEL,
+        ),
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(help="Where the picture begins, UTC.", rich_help_panel=OUTPUTS_PANEL),
+    ] = None,
+    station: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NET.STA",
+            help="Only stations of this pattern; may be given again.",
+            rich_help_panel=RECORDINGS_PANEL,
+        ),
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="Only channels of this pattern, such as 'HH?'; given again, in order of "
+            "preference.",
+            rich_help_panel=RECORDINGS_PANEL,
+        ),
+    ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(help="Nothing before this, UTC.", rich_help_panel=RECORDINGS_PANEL),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(help="Nothing from this on, UTC.", rich_help_panel=RECORDINGS_PANEL),
+    ] = None,
+    gap: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=10,
+            help="Gaps up to so many seconds are filled by a straight line.",
+            rich_help_panel=RECORDINGS_PANEL,
+        ),
+    ] = 1.0,
+    all_components: Annotated[
+        bool,
+        typer.Option(
+            "--all-components",
+            help="Leave out what lacks a horizontal, instead of taking zeros for it.",
+            rich_help_panel=RECORDINGS_PANEL,
+        ),
+    ] = False,
+    fdsn: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CENTRE",
+            help="Download from an FDSN data centre, by name or address; needs --station, --start "
+            "and --end.",
+            rich_help_panel=RECORDINGS_PANEL,
+        ),
+    ] = None,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            help="Share of a window in common with the next.", rich_help_panel=WINDOWS_PANEL
+        ),
+    ] = 0.5,
+    stack: Annotated[
+        str, typer.Option(help="max, mean or consensus.", rich_help_panel=WINDOWS_PANEL)
+    ] = "max",
+    shifts: Annotated[
+        int,
+        typer.Option(min=2, max=50, help="Windows of a consensus.", rich_help_panel=WINDOWS_PANEL),
+    ] = 5,
+    edge: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds at each end of a window that do not count.",
+            rich_help_panel=WINDOWS_PANEL,
+        ),
+    ] = 3.0,
+    band: Annotated[
+        tuple[float, float],
+        typer.Option(
+            metavar="LOW HIGH", help="Corners of the band-pass, Hz.", rich_help_panel=WINDOWS_PANEL
+        ),
+    ] = (1.0, 45.0),
+    no_filter: Annotated[
+        bool,
+        typer.Option("--no-filter", help="No band-pass.", rich_help_panel=WINDOWS_PANEL),
+    ] = False,
+    no_taper: Annotated[
+        bool,
+        typer.Option("--no-taper", help="Ends are not tapered.", rich_help_panel=WINDOWS_PANEL),
+    ] = False,
+    detection: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-6, max=1, help="Threshold, not the model's.", rich_help_panel=WINDOWS_PANEL
+        ),
+    ] = None,
+    p: Annotated[
+        float | None,
+        typer.Option("--p", min=1e-6, max=1, help="Likewise.", rich_help_panel=WINDOWS_PANEL),
+    ] = None,
+    s: Annotated[
+        float | None,
+        typer.Option("--s", min=1e-6, max=1, help="Likewise.", rich_help_panel=WINDOWS_PANEL),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Stations at the same time.", rich_help_panel=WINDOWS_PANEL),
+    ] = 1,
+    chunk: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=144,
+            help="Ten minutes so many times are read at once; changes no pick.",
+            rich_help_panel=WINDOWS_PANEL,
+        ),
+    ] = 6,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Pick what comes, as it comes.", rich_help_panel=LIVE_PANEL),
+    ] = False,
+    hop: Annotated[
+        float,
+        typer.Option(
+            min=0.1, max=30, help="Seconds from window to window.", rich_help_panel=LIVE_PANEL
+        ),
+    ] = 1.0,
+    delay: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=30,
+            help="Seconds that a sample has to be old before it counts.",
+            rich_help_panel=LIVE_PANEL,
+        ),
+    ] = 2.0,
+    idle: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="End when nothing came for so many seconds; default: go on.",
+            rich_help_panel=LIVE_PANEL,
+        ),
+    ] = None,
+) -> None:
+    """Pick recordings: any rate, any length, no part of it left out, the same picks every time.
+
+    Examples:
+        compress pick artifacts/released/student-tflite-int8 event.mseed --plot event.png
+
+        compress pick BUNDLE archive --station 'CI.*' --start 2019-07-06 --csv picks.csv --jobs 2
+
+        compress pick BUNDLE --follow seedlink://localhost:18000 --station CI.CCC
+    """
+    from compress.cli import _progress, _require_folder, console
+    from compress.models import find
+
+    for option, path in (
+        ("--csv", csv), ("--detections", detections), ("--quakeml", quakeml),
+        ("--seisbench", seisbench), ("--plot", plot), ("--probabilities", probabilities),
+    ):  # fmt: skip
+        _require_folder(option, path)
+    found = find(model)
+    settings = _settings(
+        found,
+        {"detection": detection, "p": p, "s": s},
+        None if no_filter else band,
+        not no_taper,
+        (overlap, stack, edge, shifts),
+        chunk,
+    )
+    if follow:
+        for option, value in (
+            ("--detections", detections), ("--quakeml", quakeml), ("--seisbench", seisbench),
+            ("--plot", plot), ("--probabilities", probabilities), ("--fdsn", fdsn),
+            ("--start", start), ("--end", end),
+        ):  # fmt: skip
+            if value is not None:
+                raise InputError(f"{option}: is not for --follow.", "It has --csv.")
+        _follow(found, inputs or [], settings, station, channel, gap, hop, delay, idle, csv)
+        return
+    if fdsn and (inputs or not (station and start and end)):
+        raise InputError("--fdsn needs --station, --start and --end, and takes no INPUT.")
+    if not fdsn and not inputs:
+        raise InputError("There is no INPUT.", "Give files or folders, or --fdsn.")
+
+    from compress.picking import picks
+    from compress.picking.picking import pick_recordings, seconds_of, window_of
+    from compress.picking.recordings import ANY_CHANNEL, CHANNELS, find_recordings
+    from compress.report.picking import plot_picks, show_picks
+
+    scratch: Any = tempfile.TemporaryDirectory() if fdsn else nullcontext()
+    with scratch as folder, _progress() as progress:
+        places = [Path(name) for name in inputs or [folder]]
+        if fdsn:
+            from compress.picking.fdsn import download
+
+            assert station and start and end
+            seconds = (end - start).total_seconds()
+            task = progress.add_task("download", total=seconds)
+            download(
+                fdsn, Path(folder), station, channel or CHANNELS, start, end,
+                lambda done: progress.update(task, completed=done),
+            )  # fmt: skip
+        recordings = find_recordings(
+            places,
+            channels=channel or ANY_CHANNEL,
+            stations=station or ("*",),
+            start=start,
+            end=end,
+            maximum_gap_s=gap,
+            zeros=not all_components,
+        )
+        task = progress.add_task("pick", total=seconds_of(recordings))
+        if probabilities:
+            _empty_folder(probabilities)
+        result = pick_recordings(
+            found.path,
+            recordings,
+            settings,
+            jobs,
+            lambda done: progress.update(task, completed=done),
+            probabilities,
+        )
+        for path, write in (
+            (csv, picks.write_picks),
+            (detections, picks.write_detections),
+            (quakeml, picks.write_quakeml),
+            (seisbench, picks.write_seisbench),
+        ):
+            if path:
+                _write(path, partial(write, detections=result))
+        if plot:
+            window = window_of(found.path, recordings, settings, at, result)
+            _write(plot, lambda path: plot_picks(path, *window, result))
+    show_picks(console, result)
+    _tell(recordings)
+
+
+def _settings(
+    model: NamedModel,
+    thresholds: dict[str, float | None],
+    band_hz: tuple[float, float] | None,
+    taper: bool,
+    stacking: tuple[float, str, float, int],
+    chunk: int,
+) -> Settings:
+    from compress.evaluation.picker import Thresholds
+    from compress.picking.picking import Settings
+    from compress.picking.preparation import Preparation
+    from compress.picking.stacking import Stack, Stacking
+
+    overlap, stack, edge, shifts = stacking
+    if stack not in list(Stack):
+        raise InputError(f"--stack {stack}: not known.", f"Known: {', '.join(Stack)}.")
+    chosen = {name: value for name, value in thresholds.items() if value is not None}
+    return Settings(
+        (model.thresholds or Thresholds()).model_copy(update=chosen),
+        Preparation(band_hz, taper),
+        Stacking(overlap, Stack(stack), edge, shifts),
+        chunk,
+    )
+
+
+def _empty_folder(folder: Path) -> None:
+    """Make a folder that probabilities can be appended to."""
+    folder.mkdir(exist_ok=True)
+    if any(folder.iterdir()):
+        raise InputError(
+            f"--probabilities {folder}: is not empty.", "Give a new folder, or empty it."
+        )
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+def _tell(recordings: Recordings) -> None:
+    from compress.cli import console
+    from compress.data.archive import some
+
+    if recordings.left_out:
+        reasons = [f"{name} ({why})" for name, why in recordings.left_out.items()]
+        console.print(f"Not picked: {some(reasons)}.", highlight=False, soft_wrap=True)
+    if recordings.passed_over:
+        console.print(f"{recordings.passed_over} files are no recordings of what was asked for.")
+
+
+def _follow(
+    model: NamedModel,
+    inputs: list[str],
+    settings: Settings,
+    stations: list[str] | None,
+    channels: list[str] | None,
+    gap: float,
+    hop: float,
+    delay: float,
+    idle: float | None,
+    csv: Path | None,
+) -> None:
+    """Print a line for each onset as soon as it is known."""
+    from compress.picking.follow import follow_inputs
+    from compress.picking.live import LiveSettings
+
+    live = LiveSettings(
+        settings.thresholds,
+        replace(settings.preparation, taper=False),
+        hop,
+        delay,
+        settings.stacking.edge_s,
+        gap,
+    )
+    with csv.open("w", encoding="utf-8", newline="") if csv else nullcontext() as file:
+        follow_inputs(
+            model.path, inputs, live, stations, channels, idle,
+            [sys.stdout, *([file] if file else [])],
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Picking of real recordings with any model: archives, streams, what is written of picks."""
