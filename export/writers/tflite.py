@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 
 from baseline.keras import keras, tf
+from baseline.layers import AdditiveSelfAttention
 from export.convert import Int8, Precision, Ranges
 from export.writers.calibration import calibrate
 from export.writers.flatbuffer import edit, operator_kind
@@ -102,6 +103,9 @@ def _finished(model: keras.Model, content: bytes) -> bytes:
 class Quantizable:
     """A model on its way to int8: its float file with ranges, and what makes integers of it.
 
+    Steps of recurrences stay float32, and so does attention within a width as published, which
+    divides.
+
     Attributes:
         layers: names of the Keras layers.
         calibrated: the float32 file, whose tensors carry their names and ranges.
@@ -110,6 +114,12 @@ class Quantizable:
     def __init__(self, model: keras.Model, calibration: NDArray[np.float32], int8: Int8) -> None:
         self.layers = frozenset(layer.name for layer in model.layers)
         self._recurrent = {layer.name for layer in model.layers if is_recurrent(layer)}
+        # Rounded to int8, the sum that it divides by is zero for some windows, and the model stops.
+        self._dividing = {
+            layer.name
+            for layer in model.layers
+            if isinstance(layer, AdditiveSelfAttention) and layer.width is not None
+        }
         self._int8 = int8
         plain = _converter(model, Precision.FLOAT32, None, int8.loops).convert()
         inner = self._inner_tensors(plain)
@@ -141,9 +151,10 @@ class Quantizable:
             float_layers: Keras layers to leave in float32; None for those of the settings.
             integer_ends: whether input and output are int8; None for what the settings say.
         """
-        kept = self._int8.float_layers if float_layers is None else float_layers
+        asked = self._int8.float_layers if float_layers is None else float_layers
         integer = self._int8.integer_ends if integer_ends is None else integer_ends
         ends = tf.int8 if integer else tf.float32
+        kept = {*asked, *self._dividing}
         denied = [name for name, layer in self._layer_of.items() if layer in kept]
         return mlir_quantize(
             calibrated,
@@ -161,7 +172,7 @@ class Quantizable:
         """
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         graph = model.subgraphs[0]
-        kept = {*self._int8.float_layers, *self._recurrent}
+        kept = {*self._int8.float_layers, *self._recurrent, *self._dividing}
         for operator in graph.operators:
             tensor = graph.tensors[operator.outputs[0]]
             kind = operator_kind(model, operator)
@@ -184,7 +195,8 @@ class Quantizable:
         for operator in graph.operators:
             name = graph.tensors[operator.outputs[0]].name.decode()
             layer = layer_of(name, self.layers)
-            if layer and not self._is_step(name) and operator_kind(model, operator) not in MOVES:
+            moves = operator_kind(model, operator) in MOVES
+            if layer and not (moves or self._is_step(name) or layer in self._dividing):
                 made.setdefault(layer, []).append(name)
         return made
 

@@ -59,6 +59,16 @@ def test_recurrences_stay_float_and_all_else_is_int8(cell, gate, windows, int8):
     assert parity.rms_difference < 0.005
 
 
+def test_a_division_is_not_rounded_to_one_by_zero(windows, int8):
+    model = small_models.attentive(published=True)
+    path = int8(model, "tflite")
+    found = inspect(path).operators
+    assert [o.precision for o in found if o.kind == "DIV"] == ["float32"]
+    assert {o.precision for o in found if o.kind == "SOFTMAX"} == {"int8"}
+    parity = compare_outputs(load_runner(path), KerasRunner(model), windows)
+    assert parity.rms_difference < 0.02
+
+
 def test_loops_are_smaller_and_answer_the_same(windows, int8):
     model = small_models.recurrent("lstm", gate="hard_sigmoid")
     unrolled = int8(model, "tflite")
