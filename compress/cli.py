@@ -15,7 +15,9 @@ import typer
 from rich.console import Console
 
 from baseline.errors import InputError
+from compress.cli_bundle import verify as verify_bundles
 from compress.cli_data import data_app
+from compress.cli_pick import pick
 from compress.cli_tune import tune as search
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ baseline_app = typer.Typer(help="The published EQTransformer models.", no_args_i
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(data_app, name="data")
 app.command("tune")(search)
+app.command("pick")(pick)
+app.command("verify")(verify_bundles)
 
 console = Console()
 if not console.is_terminal:  # a log has no width: never break a table there
@@ -52,15 +56,18 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        errors.print(
-            f"[bold red]Error:[/] {_escape(error.message)}", highlight=False, soft_wrap=True
-        )
-        if error.hint:
-            errors.print(_escape(error.hint), highlight=False, soft_wrap=True)
+        show_error(error)
         sys.exit(EXIT_INPUT)
     except KeyboardInterrupt:
         errors.print("Interrupted. Finished stages are kept; run again to go on from there.")
         sys.exit(130)
+
+
+def show_error(error: InputError) -> None:
+    """What the user has to mend, as one paragraph on standard error."""
+    errors.print(f"[bold red]Error:[/] {_escape(error.message)}", highlight=False, soft_wrap=True)
+    if error.hint:
+        errors.print(_escape(error.hint), highlight=False, soft_wrap=True)
 
 
 def _escape(text: str) -> str:
@@ -143,11 +150,11 @@ def _show_plan(pipeline: Any, folder: Path) -> None:
     from rich.table import Table
 
     from compress.pipeline import RULES, open_data, resolve_baseline, stage_keys
-    from compress.store import Store
+    from compress.store import STAGES_FOLDER, Store
 
     data = open_data(pipeline)
     _, baseline_hash = resolve_baseline(pipeline, folder)
-    store = Store(pipeline.output / "stages") if pipeline.output.exists() else None
+    store = Store(pipeline.output / STAGES_FOLDER) if pipeline.output.exists() else None
     table = Table("step", "settings", "state")
     settings = ["", *(s.model_dump_json(exclude=RULES | {"kind"}) for s in pipeline.stages)]
     for (label, key), text in zip(stage_keys(pipeline, baseline_hash, data), settings, strict=True):
@@ -498,16 +505,38 @@ def _require_folder(option: str, path: Path | None) -> None:
 @app.command()
 def export(
     model: Annotated[
-        str, typer.Argument(help="A published name, a .h5 or .keras file, or a stage folder.")
+        str,
+        typer.Argument(
+            help="A published name, a .h5 or .keras file, the folder of a stage, or of a run (its "
+            "last stage that passed; #LABEL chooses another). For c also an int8 .tflite file or "
+            "bundle."
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="The folder of the bundle.")],
-    format_: Annotated[str, typer.Option("--format", help="tflite or onnx.")] = "tflite",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of the bundle; of several, the folder to make theirs in. Default for "
+            "a run: exports-by-hand in its folder."
+        ),
+    ] = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="tflite (default), onnx, or c: TFLite in int8, as C source, too."
+        ),
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, float16, dynamic, int16x8 or int8.")
-    ] = "float32",
+        str | None,
+        typer.Option(
+            help="float32, float16, dynamic, int16x8 or int8. Default: float32; int8 for c, and "
+            "for a stage of a run that quantizes."
+        ),
+    ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Folder of records to calibrate int8 on; default: synthetic ones."),
+        typer.Option(
+            help="Folder of records to calibrate int8 on; default: the run's, or synthetic ones."
+        ),
     ] = None,
     ranges: Annotated[
         str,
@@ -527,33 +556,54 @@ def export(
         bool, typer.Option("--integer-ends", help="tflite int8: input and output in int8, too.")
     ] = False,
 ) -> None:
-    """Export a model as a bundle, and prove that it computes what the Keras model computes."""
-    from compress.exporting import export_model
-    from export.convert import Format, Int8, Precision, Ranges
+    """Export a model as bundles, and prove that each computes what the Keras model computes.
 
-    for name, value, known in (
-        ("format", format_, list(Format)),
-        ("precision", precision, list(Precision)),
-        ("ranges", ranges, list(Ranges)),
+    A stage that quantizes has its int8 TFLite file already, which its gates
+    saw: that very file is exported, unless --ranges, --float-layer or --loops
+    ask for another. Everything else is converted. Examples:
+
+    compress export eqt-original --precision float16 --output bundle
+
+    compress export artifacts/default --format tflite --format onnx --format c
+
+    compress export artifacts/default#2-distill --format onnx --output bundle
+
+    compress export student-tflite-int8 --format c --integer-ends --output mcu
+    """
+    from compress.exporting import Product, export_models
+    from export.convert import Int8, Precision, Ranges
+
+    formats = format_ or [Product.TFLITE]
+    for name, values, known in (
+        ("format", formats, list(Product)),
+        ("precision", [precision or Precision.FLOAT32], list(Precision)),
+        ("ranges", [ranges], list(Ranges)),
     ):
-        if value not in known:
-            raise InputError(f"--{name} {value}: not known.", f"Known: {', '.join(known)}.")
+        for value in values:
+            if value not in known:
+                raise InputError(f"--{name} {value}: not known.", f"Known: {', '.join(known)}.")
     with _progress() as progress:
-        metadata = export_model(
+        exported = export_models(
             model,
-            Format(format_),
-            Precision(precision),
+            tuple(map(Product, formats)),
+            Precision(precision) if precision else None,
             output,
             calibration,
             progress,
             Int8(Ranges(ranges), tuple(float_layer or ()), loops, integer_ends),
         )
-    console.print(
-        f"{output}: {metadata.file}, {metadata.bytes:,} bytes; at most "
-        f"{metadata.parity['maximum_difference']:.3g} from the Keras model over "
-        f"{metadata.parity['windows']:.0f} windows in sequence.",
-        soft_wrap=True,
-    )
+    for folder, metadata in exported.items():
+        parity = metadata.parity
+        console.print(
+            f"{_escape(str(folder))}: {metadata.file}, {metadata.bytes:,} bytes; "
+            + (
+                f"at most {parity['maximum_difference']:.3g} from the Keras model over "
+                f"{parity['windows']:.0f} windows in sequence."
+                if parity
+                else "not compared with the Keras model, which was not given."
+            ),
+            soft_wrap=True,
+        )
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from baseline.errors import InputError
+from baseline.extras import require_train
 
 
 def tune(
@@ -70,6 +71,7 @@ def tune(
 
     for option, path in (("--json", json_file), ("--plot", plot)):
         _require_folder(option, path)
+    require_train()
     declared = load_search(search)
     folder = output or declared.config.output
     try:

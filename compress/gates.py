@@ -12,6 +12,7 @@ measured. Nothing passes in silence.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, get_args
@@ -129,6 +130,12 @@ class Outcome(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+
+
+def all_pass(outcomes: Iterable[str], inconclusive: Literal["fail", "warn"]) -> bool:
+    """Whether every rule passed, or could only not be decided where that is a warning."""
+    tolerated = {Outcome.PASS} | ({Outcome.INCONCLUSIVE} if inconclusive == "warn" else set())
+    return all(outcome in tolerated for outcome in outcomes)
 
 
 @dataclass(frozen=True)

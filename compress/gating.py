@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baseline.errors import InputError
-from compress.gates import AccuracyGate, CostGate, Gates, Outcome, judge
+from compress.gates import AccuracyGate, CostGate, Gates, Outcome, all_pass, judge
 from compress.measurements import StoredModel, is_reference, read_stored
 from compress.results import differences_document, metrics_document, verdict_document
 from compress.store import versions, write_text
@@ -87,8 +87,7 @@ def gate(
     timed = ours.timed_against is not None and ours.timed_against == theirs.source
     measured = ours.measured if timed else replace(ours.measured, latency=None)
     verdicts = judge(gates, measured, theirs.measured)
-    tolerated = {Outcome.PASS} | ({Outcome.INCONCLUSIVE} if inconclusive == "warn" else set())
-    passed = all(verdict.outcome in tolerated for verdict in verdicts)
+    passed = all_pass((verdict.outcome for verdict in verdicts), inconclusive)
     return {
         "format": 1,
         "outcome": (Outcome.PASS if passed else Outcome.FAIL).value,

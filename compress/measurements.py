@@ -100,7 +100,7 @@ def read_stored(name: str) -> StoredModel:
     Raises:
         InputError: nothing there, another kind of file, no such label, or no counts in a bundle.
     """
-    path, label = _split(name)
+    path, label = split_label(name)
     if path.is_dir():
         if (path / BUNDLE_FILE).is_file():
             return _of_bundle(path, label)
@@ -111,7 +111,7 @@ def read_stored(name: str) -> StoredModel:
                 "A run that was not finished has no results yet.",
             )
         path = path / RESULTS_FILE
-    document = _read_json(path)
+    document = read_document(path)
     try:
         if document.get("kind") == KIND:
             _no_label(path, label)
@@ -135,20 +135,25 @@ def read_stored(name: str) -> StoredModel:
 def is_reference(path: Path) -> bool:
     """Whether a file is an accepted reference, and so may be replaced by another."""
     try:
-        return bool(_read_json(path).get("kind") == KIND)
+        return bool(read_document(path).get("kind") == KIND)
     except InputError:
         return False
 
 
-def _split(name: str) -> tuple[Path, str | None]:
-    """Path and label; a file whose own name holds a # is taken as it is."""
+def split_label(name: str) -> tuple[Path, str | None]:
+    """Path and label of `path#label`; a file whose own name holds a # is taken as it is."""
     if Path(name).exists() or "#" not in name:
         return Path(name), None
     path, _, label = name.rpartition("#")
     return Path(path), label
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
             raise InputError(f"{path}: larger than {MAXIMUM_BYTES:,} bytes.")
@@ -166,7 +171,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _of_run(document: dict[str, Any], path: Path, label: str | None) -> StoredModel:
     rows = document["models"]
-    row = _chosen(rows, "label", label, path) if label is not None else _last(rows, path)
+    row = chosen(rows, "label", label, path) if label is not None else _last(rows, path)
     evaluation = document["pipeline"]["evaluation"]
     first = rows[0]["label"]
     return StoredModel(
@@ -196,7 +201,7 @@ def _last(rows: list[dict[str, Any]], path: Path) -> dict[str, Any]:
 
 def _of_evaluation(document: dict[str, Any], path: Path, label: str | None) -> StoredModel:
     models = document["models"]
-    model = models[0] if label is None else _chosen(models, "name", label, path)
+    model = models[0] if label is None else chosen(models, "name", label, path)
     timed_against = (path.resolve(), models[1]["name"]) if len(models) > 1 else None
     return StoredModel(
         name=Path(model["name"]).name,
@@ -270,7 +275,12 @@ def _measured(document: dict[str, Any], path: Path) -> Measured:
     return measured
 
 
-def _chosen(rows: list[dict[str, Any]], key: str, label: str, path: Path) -> dict[str, Any]:
+def chosen(rows: list[dict[str, Any]], key: str, label: str, path: Path) -> dict[str, Any]:
+    """The one of a file's models that is called so.
+
+    Raises:
+        InputError: there is none; says which there are.
+    """
     for row in rows:
         if row[key] == label:
             return row

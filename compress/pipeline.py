@@ -8,34 +8,37 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 from baseline.errors import InputError
-from baseline.published import CITATION, LICENCE, PUBLISHED, fetch
+from baseline.extras import require_train
+from baseline.published import PUBLISHED, fetch
 from compress.accuracy_results import reliability_document
 from compress.config import ExportConfig, Pipeline
 from compress.data.calibration import calibration_windows
 from compress.data.feeds import random_windows
 from compress.data.records import Source
-from compress.data.sources import check_disjoint, describe_set, open_set
+from compress.data.reference import reference_windows
+from compress.data.sources import check_disjoint, open_set
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
 from compress.evaluation.inspection import LOOPS
 from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
 from compress.evaluation.protocol import labelled
 from compress.evaluation.window_scores import score_windows
-from compress.gates import Gates, Measured, Outcome, Verdict, judge
-from compress.measurements import StoredModel, window_protocol
+from compress.gates import Gates, Measured, Outcome, Verdict, all_pass, judge
+from compress.measurements import RESULTS_FILE, StoredModel, window_protocol
 from compress.models import find
-from compress.quantizing.fallback import float_layers
 from compress.report.markdown import RELIABILITY_FILE, write_report
 from compress.report.plots import write_reliability
 from compress.results import (
@@ -45,10 +48,12 @@ from compress.results import (
     to_document,
     verdict_document,
 )
+from compress.stage_export import bundle_metadata, calibration_draw, export_stage
 from compress.stages.base import Context, Phase, Stage, StageModel
 from compress.store import (
     KERAS_FILE,
     LAYERS_FILE,
+    STAGES_FOLDER,
     TFLITE_FILE,
     Artifact,
     Store,
@@ -61,18 +66,15 @@ from compress.store import (
 from compress.training.crew import Crew, Order
 from compress.training.distributed import VARIABLE, Place, Workers, declared_place, gather
 from export.bundle import write_bundle
-from export.convert import FLOAT32_TOLERANCE, Format, Int8, Precision, convert
+from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
+from export.reference import record
 from export.runtimes import KerasRunner, load_runner
 
 if TYPE_CHECKING:
     from baseline.keras import keras
 
-RESULTS_FILE = "results.json"
 LOCK_FILE = "run.lock"
 BASELINE_LABEL = "0-baseline"
-CALIBRATION_WINDOWS = 256
-"""For int8 exports of pipelines without a quantize stage that says how many."""
-
 RULES = {"gates", "on_fail"}
 """Keys of a stage that judge what it makes, and do not change it."""
 
@@ -233,6 +235,7 @@ def run(
     Raises:
         InputError: something that was given cannot be used. Finished stages stay.
     """
+    require_train()
     joint = any(stage.joint_batch() for stage in pipeline.stages)
     place = declared_place() if joint else None
     if place and place.index:
@@ -279,7 +282,7 @@ class _Runner:
         self.on_row = on_row
         self.data = open_data(pipeline)
         self.baseline_path, self.baseline_hash = resolve_baseline(pipeline, folder)
-        self.store = Store(pipeline.output / "stages")
+        self.store = Store(pipeline.output / STAGES_FOLDER)
         self.rows: list[Row] = []
         self.finished: dict[str, Artifact] = {}
         keys = stage_keys(pipeline, self.baseline_hash, self.data)  # checks the teachers, too
@@ -302,7 +305,7 @@ class _Runner:
             if not any(later.joint_batch() for later in self.pipeline.stages[number:]):
                 self.crew.dismiss()
             gates = _joined(self.pipeline.gates, stage.gates)
-            precision = Precision.INT8 if stage.phase is Phase.PRECISION else Precision.FLOAT32
+            precision = _deployed_precision((stage,))
             comparison = _Comparison(gates, reference, kept.measured, stage.on_fail == "skip")
             measured = self._measure(artifact, baseline, precision, comparison)
             if self.rows[-1]["skipped"]:
@@ -402,10 +405,8 @@ class _Runner:
         return [kept[0], kept[-1]] if len(kept) > 1 else kept
 
     def _passes(self, row: Row) -> bool:
-        tolerated = {Outcome.PASS.value}
-        if self.pipeline.inconclusive == "warn":
-            tolerated.add(Outcome.INCONCLUSIVE.value)
-        return all(verdict["outcome"] in tolerated for verdict in row["verdicts"])
+        outcomes = (verdict["outcome"] for verdict in row["verdicts"])
+        return all_pass(outcomes, self.pipeline.inconclusive)
 
     def _baseline(self) -> Artifact:
         from baseline.checkpoint import load_keras
@@ -510,7 +511,11 @@ class _Runner:
             document = self._measure_file(artifact.tflite, precision, artifact, baseline, label)
             artifact.keep_evaluation(key, document)
         measured = from_document(document)
-        made = {"layers": artifact.layers(), "training": artifact.training()}
+        made = {
+            "folder": artifact.folder.name,
+            "layers": artifact.layers(),
+            "training": artifact.training(),
+        }
         self._add_row(label, document, measured, comparison, made)
         return measured
 
@@ -589,7 +594,15 @@ class _Runner:
         folder.parent.mkdir(exist_ok=True)
         target = folder.parent / f".{label}.{export.format.value}"
         try:
-            self._convert(export, last, target, label)
+            with self._waiting(f"export {label}: convert"):
+                export_stage(
+                    last.artifact.folder,
+                    _deployed_precision(last.stages),
+                    target,
+                    export.format,
+                    export.precision,
+                    self._calibration_windows,
+                )
             document = self._measure_file(
                 target, export.precision, last.artifact, baseline, f"export {label}"
             )
@@ -602,24 +615,15 @@ class _Runner:
                 {
                     "format": export.format,
                     "precision": export.precision,
-                    "thresholds": self.pipeline.evaluation.thresholds.model_dump(),
                     "parity": document["parity"],
                     "metrics": self.rows[-1]["metrics"],
-                    "provenance": {
-                        "baseline": self.pipeline.baseline,
-                        "baseline_sha256": self.baseline_hash,
-                        "stages": [stage.model_dump(mode="json") for stage in last.stages],
-                        "data": {
-                            name: describe_set(sources) for name, sources in self.pipeline.data
-                        },
-                        "data_fingerprints": self.data.fingerprints(),
-                        "versions": versions(),
-                    },
-                    "licence": LICENCE,
-                    "citation": CITATION,
+                    **bundle_metadata(
+                        self.pipeline, last.stages, self.baseline_hash, self.data.fingerprints()
+                    ),
                 },
                 self.pipeline.name,
                 counts=self._stored(self.rows[-1]).to_json(),
+                reference=record(load_runner(target), reference_windows()),
             )
         finally:
             target.unlink(missing_ok=True)
@@ -636,21 +640,8 @@ class _Runner:
             provenance={"pipeline": self.pipeline.name, "baseline_sha256": self.baseline_hash},
         )
 
-    def _convert(self, export: ExportConfig, last: _Kept, target: Path, label: str) -> None:
-        quantized = bool(last.stages) and last.stages[-1].phase is Phase.PRECISION
-        if quantized and export == ExportConfig(format=Format.TFLITE, precision=Precision.INT8):
-            # What the stage made and the gates saw.
-            target.write_bytes(last.artifact.tflite.read_bytes())
-            return
-        calibration = None
-        if export.precision.calibrated:
-            number = getattr(self.pipeline.stages[-1], "windows", CALIBRATION_WINDOWS)
-            calibration = calibration_windows(self.data.calibration, number, self.pipeline.seed)
-        int8 = None
-        if export.precision is Precision.INT8:
-            int8 = Int8(float_layers=float_layers(last.artifact.folder))
-        with self._waiting(f"export {label}: convert"):
-            convert(last.artifact.keras, target, export.format, export.precision, calibration, int8)
+    def _calibration_windows(self) -> NDArray[np.float32]:
+        return calibration_windows(self.data.calibration, *calibration_draw(self.pipeline))
 
     @contextmanager
     def _waiting(self, what: str) -> Iterator[None]:
@@ -664,6 +655,12 @@ def _load(artifact: Artifact) -> keras.Model:
     from baseline.checkpoint import load_keras
 
     return load_keras(artifact.keras)
+
+
+def _deployed_precision(stages: Sequence[Stage]) -> Precision:
+    """What the TFLite file computes in that stands for a model which these stages made."""
+    quantized = bool(stages) and stages[-1].phase is Phase.PRECISION
+    return Precision.INT8 if quantized else Precision.FLOAT32
 
 
 def _joined(run: Gates, stage: Gates) -> Gates:

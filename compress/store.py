@@ -10,11 +10,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ PACKAGES = (
 
 CODE = ("baseline", "compress", "export")
 
+STAGES_FOLDER = "stages"
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
@@ -158,8 +159,12 @@ def file_hash(path: Path) -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of this program and of the packages that matter to a result."""
-    return {package: version(package) for package in ("eqt-compress", *PACKAGES)}
+    """Versions of this program and of the packages that matter to a result and are installed."""
+    found = {}
+    for package in ("eqt-compress", *PACKAGES):
+        with suppress(PackageNotFoundError):  # the extra `train` is needed for some results only
+            found[package] = version(package)
+    return found
 
 
 def heading(*program: str) -> dict[str, Any]:

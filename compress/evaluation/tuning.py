@@ -17,7 +17,7 @@ from compress.evaluation.picker import Thresholds
 from compress.evaluation.protocol import Protocol
 from compress.evaluation.window_scores import score_windows
 from compress.models import open_model
-from export.bundle import METADATA_FILE, read_bundle, write_bundle
+from export.bundle import METADATA_FILE, read_bundle, read_reference, write_bundle
 
 EVALUATION_SPLIT = "test"
 
@@ -100,11 +100,11 @@ def tune(
 
 def _write(folder: Path, tuned: Thresholds, data: dict[str, Any]) -> None:
     metadata, model = read_bundle(folder)
-    fields = metadata.model_dump(exclude={"name", "file", "sha256", "bytes", "counts_sha256"})
+    fields = metadata.given()
     fields["thresholds"] = tuned.model_dump()
     fields["metrics"] = {}
     fields["provenance"] = {**metadata.provenance, "thresholds_tuned_on": data}
-    write_bundle(folder, model, fields, metadata.name)
+    write_bundle(folder, model, fields, metadata.name, reference=read_reference(folder))
 
 
 def refuse_tuning_data(model: str, source: Source) -> None:

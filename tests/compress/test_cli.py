@@ -157,6 +157,8 @@ def test_export_writes_a_bundle_that_evaluates(run_cli, model, tmp_path):
     code, output = run_cli("export", model, "--format", "onnx", "--output", tmp_path / "bundle")
     assert code == 0, output
     assert "64 windows in sequence" in " ".join(output.split())
+    code, output = run_cli("verify", tmp_path / "bundle")
+    assert (code, output.count("not checked")) == (0, 1), output  # it holds no counts
     folder = seisbench(tmp_path / "data", noise())
     code, output = run_cli("evaluate", tmp_path / "bundle", "--data", folder)
     assert code == 0, output

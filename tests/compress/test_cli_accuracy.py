@@ -12,7 +12,9 @@ from onnx import helper
 
 from baseline.contract import WINDOW_SHAPE
 from compress.evaluation import bootstrap
-from export.bundle import read_bundle, write_bundle
+from export.bundle import read_bundle, read_reference, write_bundle
+from export.reference import record
+from export.runtimes import load_runner
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def exported(model, tmp_path_factory):
         "licence": "MIT",
         "citation": "nobody",
     }
-    write_bundle(folder, model, metadata, "loud")
+    reference = record(load_runner(model), np.zeros((1, *WINDOW_SHAPE), np.float32))
+    write_bundle(folder, model, metadata, "loud", reference=reference)
     return folder
 
 
@@ -159,6 +162,8 @@ def test_tuned_thresholds_are_kept_with_their_origin(command, bundle, data):
     assert code == 0, output
     after, model = read_bundle(bundle)
     assert after.sha256 == before.sha256
+    assert after.reference_sha256 == before.reference_sha256
+    assert read_reference(bundle).predictions.max() == pytest.approx(0.1192, abs=1e-4)
     assert set(after.thresholds) == {"detection", "p", "s"}
     assert after.thresholds != before.thresholds
     assert after.metrics == {}

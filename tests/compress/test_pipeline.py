@@ -13,6 +13,7 @@ import pytest
 from compress.evaluation.metrics import Counts
 from compress.models import find, open_model
 from export.bundle import read_bundle
+from export.verify import Outcome, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = """\
@@ -173,8 +174,21 @@ def test_bundles_run_and_say_where_they_come_from(folder, windows):
         found, runner = open_model(str(folder / "run/exports" / name))
         assert found.path == model
         assert np.isfinite(runner(windows[:2])).all()
+        assert verify(folder / "run/exports" / name).outcome is Outcome.PASS
     stage = next(folder.glob("run/stages/3-quantize-*"))
     assert find(str(stage)).path == stage / "model.tflite"
+
+
+def test_export_by_hand_finds_what_the_run_made(folder, run_cli):
+    code, output = run_cli("export", folder / "run", "--format", "tflite", "--format", "c")
+    assert code == 0, output
+    by_hand = folder / "run/exports-by-hand"
+    metadata, model = read_bundle(by_hand / "tiny-3-quantize-tflite-int8")
+    own, exported = read_bundle(folder / "run/exports/tiny-tflite-int8")
+    assert model.read_bytes() == exported.read_bytes()
+    assert (metadata.metrics, metadata.thresholds) == (own.metrics, own.thresholds)
+    assert metadata.provenance == own.provenance
+    assert (by_hand / "tiny-3-quantize-c-int8/model.c").is_file()
 
 
 def test_finished_run_is_not_run_again(folder, results):

@@ -7,10 +7,12 @@ import stored_models as made
 from rich.progress import Progress
 
 from compress import pipeline as module
+from compress import stage_export
 from compress.config import Pipeline
 from compress.gates import Measured
 from compress.measurements import read_stored
 from compress.results import to_document
+from compress.runs import find_stage
 from export.bundle import read_bundle
 
 INTERVAL = {"point": 0.6, "lower": 0.5, "upper": 0.7}
@@ -66,7 +68,9 @@ def run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "resolve_baseline", lambda *_: (tmp_path / "x.h5", "0"))
     monkeypatch.setattr(module, "random_windows", lambda *_: None)
-    monkeypatch.setattr(module, "convert", lambda source, target, *_: target.write_text(
+    monkeypatch.setattr(module, "load_runner", lambda *_: None)
+    monkeypatch.setattr(module, "record", lambda *_: None)
+    monkeypatch.setattr(stage_export, "convert", lambda source, target, *_: target.write_text(
         f"int8 of {source.read_text()}"))  # fmt: skip
     monkeypatch.setattr(
         module._Runner, "_baseline", lambda r: fake_artifact(r, "0-baseline", "b" * 64, "baseline")
@@ -150,6 +154,16 @@ def test_bundles_carry_what_was_measured(run, tmp_path):
     assert stored.name == last.name == "tiny export tflite-int8"
     assert (stored.measured.counts.values == last.measured.counts.values).all()
     assert (stored.fingerprint, stored.protocol) == (last.fingerprint, last.protocol)
+
+
+def test_stages_of_the_run_are_found_by_its_folder(run, tmp_path):
+    run(distill={"gates": STRICT, "on_fail": "skip"})
+    last, skipped = (find_stage(f"{tmp_path / 'run'}{label}") for label in ("", "#1-distill"))
+    assert (last.title, skipped.title) == ("tiny-2-quantize", "tiny-1-distill")
+    assert [stage.kind for stage in last.stages] == ["quantize"]
+    assert [stage.kind for stage in skipped.stages] == ["distill"]
+    assert (last.folder / "model.keras").read_text() == "baseline > 2-quantize"
+    assert last.metrics["p_recall_0.5s"]["point"] == pytest.approx(0.86)
 
 
 def test_rules_are_no_part_of_what_is_made(tmp_path):
