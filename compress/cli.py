@@ -555,6 +555,12 @@ def export(
     integer_ends: Annotated[
         bool, typer.Option("--integer-ends", help="tflite int8: input and output in int8, too.")
     ] = False,
+    correct_biases: Annotated[
+        bool,
+        typer.Option(
+            "--correct-biases", help="tflite int8: biases make up for what rounding shifts."
+        ),
+    ] = False,
 ) -> None:
     """Export a model as bundles, and prove that each computes what the Keras model computes.
 
@@ -590,7 +596,7 @@ def export(
             output,
             calibration,
             progress,
-            Int8(Ranges(ranges), tuple(float_layer or ()), loops, integer_ends),
+            Int8(Ranges(ranges), tuple(float_layer or ()), loops, integer_ends, correct_biases),
         )
     for folder, metadata in exported.items():
         parity = metadata.parity

@@ -90,12 +90,15 @@ class Int8:
             and slower, instead of unrolling them. TFLite only.
         integer_ends: whether input and output are int8, too, with scales and zero points in the
             file, instead of float32. TFLite only.
+        correct_biases: whether biases make up for what rounding shifts; see
+            `export.writers.biases`. TFLite only.
     """
 
     ranges: Ranges = Ranges.EXTREMES
     float_layers: tuple[str, ...] = ()
     loops: bool = False
     integer_ends: bool = False
+    correct_biases: bool = False
 
     def to_json(self) -> str:
         """For another process."""
@@ -158,7 +161,8 @@ def convert(
         worker: the module that converts (tests put a misbehaving one in its place).
 
     Returns:
-        What a search of ranges changed (`export.writers.ranges.Search`); None without one.
+        What a search of ranges changed (`export.writers.ranges.Search`), and under `biases` what
+        became of these (`export.writers.biases.Correction`); None without either.
 
     Raises:
         InputError: the format does not have the precision, or not made in this way.
@@ -178,7 +182,7 @@ def convert(
             arguments += [str(windows), int8.to_json()]
         what = f"{model.name} to {format.value} ({precision.value})"
         if time_limit_s is None:
-            searched = int8.ranges is Ranges.SEARCHED
+            searched = int8.ranges is Ranges.SEARCHED or int8.correct_biases
             time_limit_s = SEARCH_TIME_LIMIT_S if searched else TIME_LIMIT_S
         run_worker(
             what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes
@@ -206,15 +210,18 @@ def require_way(format: Format, precision: Precision, int8: Int8) -> None:
         )
     if precision is not Precision.INT8 and int8 != Int8():
         raise InputError(
-            f"ranges, layers in float, loops and integer ends are for int8, not {precision.value}."
+            "ranges, layers in float, loops, integer ends and corrected biases are for int8, not "
+            f"{precision.value}."
         )
     if int8.ranges not in RANGES[format]:
         known = ", ".join(one.value for one in RANGES[format])
         raise InputError(
             f"{format.value} int8 has no ranges by {int8.ranges.value}.", f"It has {known}."
         )
-    if format is not Format.TFLITE and (int8.loops or int8.integer_ends):
-        raise InputError(f"loops and integer ends are for tflite, not {format.value}.")
+    if format is not Format.TFLITE and (int8.loops or int8.integer_ends or int8.correct_biases):
+        raise InputError(
+            f"loops, integer ends and corrected biases are for tflite, not {format.value}."
+        )
 
 
 def limit_memory() -> None:

@@ -40,10 +40,13 @@ class Candidate:
     Attributes:
         file: the TFLite file.
         float_layers: the layers.
+        biases: what its corrected biases changed (`export.writers.biases.Correction`), if they
+            are to be.
     """
 
     file: Path
     float_layers: tuple[str, ...]
+    biases: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def study(
         run_worker(f"{model.name} to int8", command, SEARCH_TIME_LIMIT_S, MEMORY_LIMIT_BYTES)
     document = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
     candidates = tuple(
-        Candidate(folder / one["file"], tuple(one["float_layers"]))
+        Candidate(folder / one["file"], tuple(one["float_layers"]), one["biases"])
         for one in document["candidates"]
     )
     return Study(document["layers"], document["error"], document["search"], candidates)
@@ -98,20 +101,25 @@ def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> No
     """What `study` starts."""
     limit_memory()
     from baseline.checkpoint import load_keras
+    from export.writers.biases import correct_biases
     from export.writers.tflite import PASSES, Quantizable, edit
 
     calibration = np.load(windows, allow_pickle=False)
-    quantizable = Quantizable(load_keras(Path(model)), calibration, Int8.from_json(int8))
+    way = Int8.from_json(int8)
+    quantizable = Quantizable(load_keras(Path(model)), calibration, way)
     calibrated, search = quantizable.ranged(calibration)
     layers, error = rank_layers(quantizable, calibrated, calibration[:WINDOWS])
     ranked = [one["layer"] for one in layers]
     candidates = []
     for number in _numbers(len(ranked) if not most else min(int(most), len(ranked))):
         kept = tuple(ranked[:number])
-        content = edit(quantizable.quantize(calibrated, kept), *PASSES)
+        content, biases = quantizable.quantize(calibrated, kept), None
+        if way.correct_biases:
+            content, correction = correct_biases(calibrated, content, calibration)
+            biases = correction.to_dict()
         file = Path(folder) / f"{number}.tflite"
-        file.write_bytes(content)
-        candidates.append({"file": file.name, "float_layers": kept})
+        file.write_bytes(edit(content, *PASSES))
+        candidates.append({"file": file.name, "float_layers": kept, "biases": biases})
     document = {
         "layers": layers,
         "error": error,

@@ -42,10 +42,13 @@ def main(
     elif calibration is not None and precision == Precision.INT8:
         from export.writers.tflite import write_int8_tflite
 
-        content, search = write_int8_tflite(keras_model, calibration, way)
-        if search:
-            notes = json.dumps(search.to_dict(), indent=1)
-            result.with_suffix(NOTES_ENDING).write_text(notes, encoding="utf-8")
+        content, search, correction = write_int8_tflite(keras_model, calibration, way)
+        notes = search.to_dict() if search else {}
+        if correction:
+            notes["biases"] = correction.to_dict()
+        if notes:
+            path = result.with_suffix(NOTES_ENDING)
+            path.write_text(json.dumps(notes, indent=1), encoding="utf-8")
     else:
         from export.writers.tflite import write_tflite
 

@@ -132,6 +132,7 @@ def document(study: Study, fallback: Fallback) -> dict[str, Any]:
         "tried": list(fallback.tried),
         "error": study.error,
         "layers": study.layers,
+        "biases": fallback.candidate.biases,
     }
 
 

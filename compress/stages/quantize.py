@@ -62,6 +62,11 @@ class Quantize(TrainedStage):
         description="Keep recurrent layers that TFLite has no operator for as loops: files of "
         "EQTransformer become a third smaller and half as fast.",
     )
+    correct_biases: bool = Field(
+        default=False,
+        description="Let biases make up for what rounding shifts on average, one operator after "
+        "the other, where that brings the answers nearer to the float model's.",
+    )
     steps: int = Field(
         default=0, ge=0, le=1_000_000, description="Steps of quantization-aware training."
     )
@@ -78,14 +83,16 @@ class Quantize(TrainedStage):
         float_model = context.scratch / "float.keras"
         save_keras(graph, float_model)
         quantized = context.products / "model.tflite"
-        int8 = Int8(ranges=self.ranges, loops=self.loops)
+        int8 = Int8(self.ranges, loops=self.loops, correct_biases=self.correct_biases)
         if self.fallback == "accuracy-aware":
             notes = self._with_fallback(graph, float_model, calibration, int8, quantized, context)
             return StageModel(graph, quantized, notes)
         task = context.progress.add_task("quantize: calibrate and convert", total=None)
         found = convert(float_model, quantized, Format.TFLITE, Precision.INT8, calibration, int8)
-        if found:
-            write_json(context.products / "ranges.json", found)
+        biases = found.pop("biases", None) if found else None
+        for name, changes in (("ranges.json", found), ("biases.json", biases)):
+            if changes:
+                write_json(context.products / name, changes)
         context.progress.update(task, total=1, completed=1)
         return StageModel(graph, quantized)
 

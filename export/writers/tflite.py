@@ -14,12 +14,14 @@ from tensorflow.lite.python.convert import mlir_quantize
 from baseline.keras import keras, tf
 from baseline.layers import AdditiveSelfAttention
 from export.convert import Int8, Precision, Ranges
+from export.writers.biases import Correction, correct_biases
 from export.writers.calibration import calibrate
 from export.writers.flatbuffer import edit, operator_kind
 from export.writers.layers import layer_of, require_size
 from export.writers.passes.bounds import drop_idle_bounds
 from export.writers.passes.buffers import share_buffers
 from export.writers.passes.cell_clip import remove_cell_clip
+from export.writers.passes.integer_ends import drop_float_ends
 from export.writers.passes.names import drop_inner_names
 from export.writers.ranges import Search, narrow_ranges
 from export.writers.recurrent import (
@@ -76,8 +78,8 @@ def write_tflite(
 
 def write_int8_tflite(
     model: keras.Model, calibration: NDArray[np.float32], int8: Int8
-) -> tuple[bytes, Search | None]:
-    """The model in int8, and what a search of ranges changed, where one is asked for.
+) -> tuple[bytes, Search | None, Correction | None]:
+    """The model in int8, and what changed in ranges and biases, where that is asked for.
 
     Args:
         model: from (batch, 6000, 3) to (batch, 6000, 3).
@@ -89,9 +91,16 @@ def write_int8_tflite(
     """
     quantizable = Quantizable(model, calibration, int8)
     calibrated, search = quantizable.ranged(calibration)
-    content = quantizable.quantize(calibrated)
+    correction = None
+    if int8.correct_biases:
+        content = quantizable.quantize(calibrated, integer_ends=False)
+        content, correction = correct_biases(calibrated, content, calibration)
+        if int8.integer_ends:
+            content = edit(content, drop_float_ends)
+    else:
+        content = quantizable.quantize(calibrated)
     quantizable.require_integers(content)
-    return _finished(model, content), search
+    return _finished(model, content), search, correction
 
 
 def _finished(model: keras.Model, content: bytes) -> bytes:
