@@ -26,7 +26,7 @@ DETECTION_COLUMNS = (
     *("network", "station", "location", "channel", "start", "end", "probability", "p", "s"),
 )
 SEISBENCH_COLUMNS = ("station", "time", "start_time", "end_time", "probability", "phase")
-"""What SeisBench's `PickList.to_dataframe` has."""
+"""What SeisBench's `PickList.to_dataframe` has, but for polarity."""
 
 
 @dataclass(frozen=True, order=True)
