@@ -127,7 +127,7 @@ class Quantizable:
         self._dividing = {
             layer.name
             for layer in model.layers
-            if isinstance(layer, AdditiveSelfAttention) and layer.width is not None
+            if type(layer) is AdditiveSelfAttention and layer.width is not None
         }
         self._int8 = int8
         plain = _converter(model, Precision.FLOAT32, None, int8.loops).convert()
