@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.contract import OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES
-from compress.data.archive import NS, ORIENTATIONS, filled, ratio_of
+from compress.data.archive import HALF_A_SAMPLE, NS, ORIENTATIONS, filled, ratio_of
 from compress.data.band_pass import band_pass
 from compress.data.records import COMPONENTS
 from compress.data.resampling import resample
@@ -184,7 +184,7 @@ class _Instrument:
         start = trace.stats.starttime.ns
         channel = self._channels.get(place)
         if channel is not None:
-            allowed = (self._settings.maximum_gap_s + 0.49 / channel.rate_hz) * NS
+            allowed = (self._settings.maximum_gap_s + HALF_A_SAMPLE / channel.rate_hz) * NS
             if channel.ratio != ratio or start - channel.end > allowed:
                 self._begin_anew()
                 channel = None

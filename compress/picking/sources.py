@@ -110,19 +110,18 @@ def _hand_on(path: Path, place: int, handle: Handle) -> int:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
     done = 0
+    records = io.BytesIO(content)
     while len(content) - done >= RECORD_HEADER_BYTES:
         try:
-            about = get_record_information(io.BytesIO(content[done:]))
-            length = int(about["record_length"])
+            length = int(get_record_information(records, offset=done)["record_length"])
             if len(content) - done < length:
                 break
-            for trace in read(io.BytesIO(content[done : done + length]), format="MSEED"):
-                handle(trace)
+            traces = read(io.BytesIO(content[done : done + length]), format="MSEED")
         except Exception as error:  # ObsPy raises plain Exception, among others
-            if isinstance(error, InputError):
-                raise
             raise InputError(
                 f"{path}: byte {place + done} begins no miniSEED record ({error})."
             ) from None
+        for trace in traces:
+            handle(trace)
         done += length
     return done

@@ -16,7 +16,6 @@ from compress.data.archive import NS
 from compress.picking.picks import Detection, iso
 
 SHOWN = 40
-PHASE_COLUMN = {"P": 1, "S": 2}
 
 
 def show_picks(console: Console, detections: Sequence[Detection]) -> None:
@@ -88,7 +87,7 @@ def plot_picks(
                 if first <= phase.time <= last:
                     for panel in axes:
                         panel.axvline(
-                            number(phase.time), color=COLOURS[PHASE_COLUMN[phase.phase]],
+                            number(phase.time), color=COLOURS[OUTPUTS.index(phase.phase.lower())],
                             linewidth=1.0,
                         )  # fmt: skip
         locator = AutoDateLocator()
