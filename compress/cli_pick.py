@@ -348,9 +348,10 @@ def _empty_folder(folder: Path) -> None:
         )
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> None:
+def _write(path: Path, write: Callable[[Path], Any]) -> Any:
+    """What writing to a file, or opening it for that, gives."""
     try:
-        write(path)
+        return write(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
 
@@ -390,7 +391,8 @@ def _follow(
         settings.stacking.edge_s,
         gap,
     )
-    with csv.open("w", encoding="utf-8", newline="") if csv else nullcontext() as file:
+    opened = csv and _write(csv, lambda path: path.open("w", encoding="utf-8", newline=""))
+    with opened or nullcontext() as file:
         follow_inputs(
             model.path, inputs, live, stations, channels, idle,
             [sys.stdout, *([file] if file else [])],

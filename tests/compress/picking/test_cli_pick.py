@@ -78,6 +78,7 @@ def test_follow(run_cli, event, tmp_path):
         (["--follow"], "--follow"),
         (["EVENT", "--probabilities", "."], "not empty"),
         (["EVENT", "--csv", "."], "cannot be written"),
+        (["EVENT", "--follow", "--csv", "."], "cannot be written"),
         (["EVENT", "--band", "45", "1"], "45"),
         (["EVENT", "--band", "1", "60"], "60"),
     ],
