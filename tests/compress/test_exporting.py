@@ -176,7 +176,7 @@ REFUSED = {
         {"precision": Precision.FLOAT16},
         "onnx is not written in float16",
     ),
-    "loops in onnx": ((Product.ONNX,), {"loops": True}, "loops and integer ends"),
+    "loops in onnx": ((Product.ONNX,), {"loops": True}, "loops, integer ends and corrected"),
 }
 
 
