@@ -1,17 +1,8 @@
-"""Conversion in a process of its own, bounded in time and memory.
-
-TensorFlow's converter can take the process along (int8 GRU loops: tensorflow#62281), run for very
-long, or blow a small model up to many times its size; here each becomes an error with a reason.
-"""
+"""Conversion of a Keras graph to a file of another format, in a process of its own."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
-import signal
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -22,22 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.errors import InputError
+from export.workers import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, ConversionError, run_worker
 
-TIME_LIMIT_S = 900.0
 SEARCH_TIME_LIMIT_S = 7200.0
 """For a search of ranges, which takes half a minute for a student: the larger the model, the longer
 each of its answers, and the more tensors it has."""
 
-MEMORY_LIMIT_BYTES = 12 * 2**30
-"""Address space, of which TensorFlow alone maps several GB without using them."""
-
 NOTES_ENDING = ".notes.json"
 """Beside its result a worker may leave a file with this ending: what it has to say of it."""
-
-MEMORY_LIMIT_VARIABLE = "EQT_COMPRESS_CONVERTER_MEMORY_LIMIT"
-"""Tells the worker its bound, which it puts on itself before it loads anything."""
-
-SOURCE_ROOT = Path(__file__).resolve().parents[1]
 
 
 class Format(StrEnum):
@@ -131,10 +114,6 @@ FLOAT32_TOLERANCE = 1e-3
 """Most that a float32 export may differ in any probability; what rounding makes is far below."""
 
 
-class ConversionError(InputError):
-    """A model cannot be converted: the converter refused, crashed, hung or ran out of memory."""
-
-
 def convert(
     model: Path,
     output: Path,
@@ -184,9 +163,7 @@ def convert(
         if time_limit_s is None:
             searched = int8.ranges is Ranges.SEARCHED or int8.correct_biases
             time_limit_s = SEARCH_TIME_LIMIT_S if searched else TIME_LIMIT_S
-        run_worker(
-            what, [sys.executable, "-m", worker, *arguments], time_limit_s, memory_limit_bytes
-        )
+        run_worker(what, worker, arguments, time_limit_s, memory_limit_bytes)
         if not result.is_file() or not result.stat().st_size:
             raise ConversionError(f"Converting {what}: the converter ended without a result.")
         notes = result.with_suffix(NOTES_ENDING)
@@ -221,53 +198,4 @@ def require_way(format: Format, precision: Precision, int8: Int8) -> None:
     if format is not Format.TFLITE and (int8.loops or int8.integer_ends or int8.correct_biases):
         raise InputError(
             f"loops, integer ends and corrected biases are for tflite, not {format.value}."
-        )
-
-
-def limit_memory() -> None:
-    """Bound the address space of this process, a worker, as `run_worker` told it."""
-    limit = int(os.environ[MEMORY_LIMIT_VARIABLE])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def run_worker(what: str, command: list[str], time_limit_s: float, memory_limit_bytes: int) -> None:
-    """Run a worker, which limits its memory by `limit_memory`, and wait for it.
-
-    Raises:
-        ConversionError: it failed, crashed, or took too long; says converting what.
-    """
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")])
-        ),
-        MEMORY_LIMIT_VARIABLE: str(memory_limit_bytes),
-    }
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            timeout=time_limit_s,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ConversionError(
-            f"Converting {what}: not finished after {time_limit_s:g} s, so it was stopped."
-        ) from None
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise ConversionError(
-            f"Converting {what}: the converter crashed ({name}).",
-            "TFLite's converters are known to crash on recurrent layers kept as loops; replace "
-            "them first (`substitute` with `cell: conv`, or a distilled student), or export "
-            "another format or precision.",
-        )
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ConversionError(
-            f"Converting {what}: {lines[-1][:500] if lines else 'the converter failed silently'}"
         )

@@ -18,13 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.convert import (
-    MEMORY_LIMIT_BYTES,
-    SEARCH_TIME_LIMIT_S,
-    Int8,
-    limit_memory,
-    run_worker,
-)
+from export.convert import SEARCH_TIME_LIMIT_S, Int8
+from export.workers import run_worker
 
 WINDOWS = 64
 """Of the calibration windows, so many at most are answered for every layer."""
@@ -87,8 +82,7 @@ def study(
         np.save(saved, windows, allow_pickle=False)
         arguments = [str(model.resolve()), str(saved), int8.to_json(), str(folder)]
         arguments.append("" if most is None else str(most))
-        command = [sys.executable, "-m", "export.study", *arguments]
-        run_worker(f"{model.name} to int8", command, SEARCH_TIME_LIMIT_S, MEMORY_LIMIT_BYTES)
+        run_worker(f"{model.name} to int8", "export.study", arguments, SEARCH_TIME_LIMIT_S)
     document = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
     candidates = tuple(
         Candidate(folder / one["file"], tuple(one["float_layers"]), one["biases"])
@@ -99,7 +93,6 @@ def study(
 
 def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> None:
     """What `study` starts."""
-    limit_memory()
     from baseline.checkpoint import load_keras
     from export.writers.biases import correct_biases
     from export.writers.tflite import PASSES, Quantizable, edit

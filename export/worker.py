@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from export.convert import NOTES_ENDING, Int8, Precision, limit_memory
+from export.convert import NOTES_ENDING, Int8, Precision
 
 
 def main(
@@ -27,7 +27,6 @@ def main(
 
     `int8` says how, as `export.convert.Int8.to_json` wrote it.
     """
-    limit_memory()
     import numpy as np
 
     from baseline.checkpoint import load_keras

@@ -245,8 +245,12 @@ def _converter(
     predict = tf.function(
         lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
     )
+    # The converter saves what tracks the variables. Of a Keras model it would trace every layer
+    # again, up to ten times as long as all the rest takes, and write the same file.
+    variables = tf.Module()
+    variables.all = model.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [predict.get_concrete_function()], model
+        [predict.get_concrete_function()], variables
     )
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -1,4 +1,4 @@
-"""A whole pipeline on the published weights: killed twice, finished, gated, and not run again."""
+"""A whole pipeline on a trained model: killed twice, finished, gated, and not run again."""
 
 import json
 import signal
@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baseline.checkpoint import load_keras, save_keras
+from baseline.keras import keras
+from compress.evaluation.examples import read_examples
 from compress.evaluation.metrics import Counts
+from compress.graphs.edit import place, rebuild
 from compress.models import find, open_model
 from export.bundle import read_bundle
 from export.verify import Outcome, verify
@@ -20,7 +24,7 @@ PIPELINE = """\
 version: 1
 name: tiny
 output: run
-baseline: eqt-original
+baseline: trained.keras
 data:
   train: [{kind: synthetic, records: 16, seed: 1}]
   calibration: [{kind: synthetic, records: 32, seed: 2}]
@@ -33,10 +37,10 @@ stages:
     student: {kind: unet, channels: [4, 8, 8, 16], kernel: 3, dilations: [1]}
     records: 8
     shifts: 2
-    steps: 700
+    steps: 500
     batch: 2
     gates:
-      cost: [{measure: multiply_adds, maximum_ratio: 0.1}]
+      cost: [{measure: multiply_adds, maximum_ratio: 0.2}]
   - kind: quantize
     windows: 16
 gates:
@@ -46,7 +50,23 @@ export:
   - {format: onnx, precision: float32}
 """
 
-pytestmark = [pytest.mark.published, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.timeout(900)
+
+
+def trained():
+    """A released student as it was before a normalization was folded into its first convolution."""
+    student = load_keras(ROOT / "artifacts/released/student.keras")
+
+    def normalised(layer, inputs):
+        kernel, bias = layer.get_weights()
+        scale = np.linspace(0.5, 2.0, len(bias), dtype=np.float32)
+        outputs = place(type(layer).from_config(layer.get_config()), inputs, [kernel / scale, bias])
+        norm = keras.layers.BatchNormalization(epsilon=1e-3, name="stem_norm")
+        # A variance of 1 once epsilon is added to it; the bias is scaled along.
+        weights = [scale, bias * (1 - scale), 0 * bias, 0 * bias + 0.999]
+        return place(norm, outputs, weights)
+
+    return rebuild(student, {"stem_conv": normalised})
 
 
 def start(folder, *arguments):
@@ -81,10 +101,10 @@ def kill_once(folder, pattern, with_signal):
 
 
 @pytest.fixture(scope="module")
-def folder(published, tmp_path_factory):
+def folder(tmp_path_factory):
     """A run that was killed in the middle of a stage and interrupted in the next."""
-    published("eqt-original")
     folder = tmp_path_factory.mktemp("tiny")
+    save_keras(trained(), folder / "trained.keras")
     (folder / "pipeline.yaml").write_text(PIPELINE)
     # The last file of a checkpoint to be written: it names the checkpoint to go on from.
     training = "run/stages/2-distill-*.partial/scratch/checkpoints/checkpoint"
@@ -108,7 +128,7 @@ def results(folder):
 def test_training_went_on_from_its_checkpoint(folder):
     (history,) = folder.glob("run/stages/2-distill-*/distill.history.csv")
     steps = [int(line.split(",")[0]) for line in history.read_text().splitlines()[1:]]
-    assert steps[-1] == 700
+    assert steps[-1] == 500
     assert steps.count(25) == 1, "training started again from nothing"
 
 
@@ -123,17 +143,16 @@ def test_every_stage_is_a_row_with_its_numbers(results):
         "export onnx-float32",
     ]
     baseline, simplified, distilled, quantized, tflite, onnx = results["models"]
-    assert baseline["cost"]["parameters"] == 373_495
-    assert baseline["cost"]["multiply_adds"] == pytest.approx(128.5e6, rel=0.01)
+    norm = 4 * 16
+    assert baseline["cost"]["parameters"] == simplified["cost"]["parameters"] + norm
     assert baseline["parity"]["maximum_difference"] < 1e-4
     assert baseline["metrics"]["p_recall_0.5s"]["point"] > 0.8
-    assert simplified["cost"]["multiply_adds"] < baseline["cost"]["multiply_adds"] / 1.35
-    assert simplified["cost"]["bytes"] < baseline["cost"]["bytes"]
+    assert simplified["cost"]["multiply_adds"] == baseline["cost"]["multiply_adds"]
     assert simplified["counts"] == baseline["counts"], "an exact stage should pick the same"
-    assert distilled["cost"]["multiply_adds"] < 0.1 * baseline["cost"]["multiply_adds"]
+    assert distilled["cost"]["multiply_adds"] < 0.2 * baseline["cost"]["multiply_adds"]
     assert (distilled["precision"], quantized["precision"]) == ("float32", "int8")
     assert quantized["parity"]["rms_difference"] > 10 * distilled["parity"]["rms_difference"]
-    assert distilled["latency"]["ratio"] < 0.5
+    assert distilled["latency"]["ratio"] < 0.9
     assert tflite["counts"] == quantized["counts"]
     assert onnx["counts"] == distilled["counts"], "float32 exports should pick the same"
     for row in results["models"][1:]:
@@ -152,24 +171,35 @@ def test_table_and_report_are_written(folder, results):
     assert "# Pipeline tiny: pass" in report
 
 
+def test_a_page_shows_windows_of_the_last_stage(folder, results):
+    examples = read_examples(folder / "run/examples.npz")
+    assert examples.models == ("0-baseline", "3-quantize")
+    assert {"best", "typical"} <= set(examples.kinds)
+    text = (folder / "run/report.html").read_text()
+    assert all(f"example_{kind}_1" in text for kind in set(examples.kinds))
+    assert "Run the pipeline again" not in text
+    for row in results["models"]:
+        assert row["curves"] and row["strata"] and row["residuals"] and row["sha256"]
+    assert len(list(folder.glob("run/stages/*/windows.npz"))) == 4
+
+
 def test_report_says_what_became_of_each_layer(folder, results):
     _, simplified, distilled, *_ = results["models"]
     became = {layer["layer"]: (layer["became"], layer["note"]) for layer in simplified["layers"]}
-    assert became["p_decoder_6_conv"][0] == "16 channels, from 8"
-    assert became["residual_0b_norm"] == ("removed", "folded into residual_0a_conv")
-    assert became["encoder_0_conv"] == ("kept", "")
+    assert became["stem_norm"] == ("removed", "folded into stem_conv")
+    assert became["head_conv"] == ("kept", "")
     assert distilled["layers"] == [
         {"layer": "all", "became": "replaced by unet_student", "note": ""}
     ]
     report = (folder / "run/report.md").read_text()
-    assert "| residual_0b_norm | removed | folded into residual_0a_conv |" in report
-    assert "Kept: encoder_0_conv, encoder_1_conv" in report
+    assert "| stem_norm | removed | folded into stem_conv |" in report
+    assert "Kept: stem_relu, " in report
 
 
 def test_bundles_run_and_say_where_they_come_from(folder, windows):
     for name in ("tiny-tflite-int8", "tiny-onnx-float32"):
         metadata, model = read_bundle(folder / "run/exports" / name)
-        assert metadata.provenance["baseline"] == "eqt-original"
+        assert metadata.provenance["baseline"] == "trained.keras"
         assert metadata.parity["windows"] == 64
         found, runner = open_model(str(folder / "run/exports" / name))
         assert found.path == model
@@ -197,10 +227,11 @@ def test_finished_run_is_not_run_again(folder, results):
     assert code == 0
     assert output.count("finished") == 4
     assert "to be run" in output
-    before = {p: p.stat().st_mtime_ns for p in folder.glob("run/stages/*/model.*")}
+    kept = [*folder.glob("run/stages/*/*.*"), folder / "run/examples.npz"]
+    before = {path: path.stat().st_mtime_ns for path in kept}
     code, output = finish(folder, "--set", "export=[]")
     assert code == 0
-    assert {p: p.stat().st_mtime_ns for p in folder.glob("run/stages/*/model.*")} == before
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
     assert time.monotonic() - started < 120
 
 

@@ -1,0 +1,77 @@
+"""The process that workers are forked from, with TensorFlow imported.
+
+    python -m export.foreman MODULE...
+
+imports the modules, says so, and takes orders, a line of JSON each on standard input. For each
+it forks a worker, tells its process number, waits for its end and tells how it ended. It ends
+itself when its standard input does.
+
+Importing TensorFlow takes longer than converting a student does. A fork has it at once, and is as
+well contained as a process that starts from nothing: what it breaks, it breaks for itself. It is
+safe since nothing but numerical libraries' idle threads, which can be forked, runs here: TensorFlow
+starts its own with the first operation, which happens in workers alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import runpy
+import signal
+import sys
+import traceback
+from typing import Any
+
+
+def main(*modules: str) -> None:
+    """Import the modules, then fork workers as they are ordered."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the workers, and for who ordered
+    for module in modules:
+        importlib.import_module(module)
+    _tell(True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        process = os.fork()
+        if not process:
+            _work(order)
+        _tell(process)
+        _, status = os.waitpid(process, 0)
+        _tell(os.waitstatus_to_exitcode(status))
+
+
+def _tell(what: int | bool) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def _work(order: dict[str, Any]) -> None:
+    """Be the worker: run its module as a program, and end."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        said = os.open(order["errors"], os.O_WRONLY | os.O_APPEND)
+        for descriptor, target in ((nothing, 0), (nothing, 1), (said, 2)):
+            os.dup2(descriptor, target)
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        os.chdir(order["folder"])
+        sys.path[:0] = [place for place in order["path"] if place not in sys.path]
+        resource.setrlimit(resource.RLIMIT_AS, (order["memory"], order["memory"]))
+        sys.argv = [order["module"], *order["arguments"]]
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # whatever it was, this process must not go on as the foreman
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
