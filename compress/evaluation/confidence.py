@@ -99,6 +99,47 @@ def paired_differences(
     return {name: percentile_interval(points[name], draws[name], confidence) for name in points}
 
 
+def unpaired_differences(
+    candidate: Counts,
+    reference: Counts,
+    *,
+    confidence: float = 0.95,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Candidate minus reference for every metric, each under draws of its own records.
+
+    For models that were measured on different records or windows, between which nothing cancels:
+    the intervals are wider than paired ones, and what differs between the records is part of the
+    difference. Records that both have are drawn as if they were different ones.
+
+    Args:
+        candidate: counts of one model.
+        reference: counts of the other, on any records.
+        confidence: share of the draws inside the two-sided interval, between 0 and 1.
+        resamples: number of draws of each.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there is no record, or an argument is out of range.
+    """
+    both = (candidate, reference)
+    # By what was counted, so that exchanging the two exchanges their draws and turns the signs.
+    ranks = [(counts.record_names, counts.values.tobytes()) for counts in both]
+    seeds = (seed, seed + 1) if ranks[0] <= ranks[1] else (seed + 1, seed)
+    ours, theirs = (metrics_of_sums(counts.values.sum(axis=0)) for counts in both)
+    our_draws, their_draws = (
+        metrics_of_sums(_resampled_sums(counts.values, resamples, own))
+        for counts, own in zip(both, seeds, strict=True)
+    )
+    return {
+        name: percentile_interval(
+            ours[name] - theirs[name], our_draws[name] - their_draws[name], confidence
+        )
+        for name in ours
+    }
+
+
 def _require_same_records(candidate: Counts, reference: Counts) -> None:
     if candidate.record_names == reference.record_names:
         return

@@ -30,7 +30,7 @@ def gate_summary(document: dict[str, Any]) -> str:
     candidate, reference = document["candidate"], document["reference"]
     parts = [
         f"## Gate: {document['outcome']}",
-        f"{_cell(candidate['name'])} against {_cell(reference['name'])}, "
+        f"{escaped(candidate['name'])} against {escaped(reference['name'])}, "
         f"{document['data']['records']:,} records.",
         _verdict_table(document["verdicts"]),
         *_reasons(document["verdicts"]),
@@ -43,7 +43,7 @@ def run_summary(results: dict[str, Any]) -> str:
     """What came of a run: a row per model, and every rule that did not pass."""
     rows = results["models"]
     parts = [
-        f"## Pipeline {_cell(results['name'])}: {results['outcome']}",
+        f"## Pipeline {escaped(results['name'])}: {results['outcome']}",
         markdown_table(rows),
         EXPLANATION,
     ]
@@ -60,7 +60,7 @@ def _verdict_table(verdicts: list[dict[str, Any]]) -> str:
     lines = ["| rule | outcome | measured | interval | bound |", "|---|---|---|---|---|"]
     for verdict in verdicts:
         cells = (
-            _cell(verdict["rule"]),
+            escaped(verdict["rule"]),
             f"**{verdict['outcome']}**" if verdict["outcome"] != "pass" else "pass",
             _number(verdict["measured"]),
             " to ".join(map(_number, verdict["interval"])) if verdict["interval"] else "-",
@@ -83,7 +83,7 @@ def _cost_table(candidate: dict[str, float], reference: dict[str, float]) -> str
 def _reasons(verdicts: list[dict[str, Any]]) -> list[str]:
     """One list of whatever did not pass, or nothing."""
     lines = [
-        f"- **{verdict['outcome']}**: {_cell(verdict['rule'])}. {_cell(verdict['reason'])}"
+        f"- **{verdict['outcome']}**: {escaped(verdict['rule'])}. {escaped(verdict['reason'])}"
         for verdict in verdicts
         if verdict["outcome"] != "pass"
     ]
@@ -94,7 +94,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _cell(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that stays what it is inside a table and outside: no markup, one line."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in flat)

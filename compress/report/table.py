@@ -28,18 +28,22 @@ EXPLANATION = (
 
 
 def cells(row: Row) -> list[str]:
-    """One row of results as text, in the order of HEADINGS."""
+    """One row of results as text, in the order of HEADINGS; a dash for what was not measured."""
     cost, latency = row["cost"], row["latency"]
     return [
         row["label"] + (" (loops)" if row.get("loops") else ""),
-        f"{cost['parameters'] / 1e3:,.1f} k",
-        f"{cost['multiply_adds'] / 1e6:,.1f} M",
-        f"{cost['bytes'] / 1e3:,.0f} kB",
-        f"{cost['gzip_bytes'] / 1e3:,.0f} kB",
-        "1" if latency is None else times(latency["ratio"]),
+        _size(cost.get("parameters"), 1e3, "{:,.1f} k"),
+        _size(cost.get("multiply_adds"), 1e6, "{:,.1f} M"),
+        _size(cost.get("bytes"), 1e3, "{:,.0f} kB"),
+        _size(cost.get("gzip_bytes"), 1e3, "{:,.0f} kB"),
+        times(latency["ratio"]) if latency else "-" if row.get("peer") else "1",
         *(interval(row["metrics"][name]) for name in ("p_f1_0.5s", "s_f1_0.5s", "detection_f1")),
         outcome(row),
     ]
+
+
+def _size(value: float | None, unit: float, form: str) -> str:
+    return "-" if value is None else form.format(value / unit)
 
 
 def times(ratio: float) -> str:
@@ -53,7 +57,8 @@ def interval(metric: dict[str, float | None]) -> str:
         return "-"
     if metric["lower"] is None:
         return f"{metric['point']:.3f}"
-    return f"{metric['point']:.3f} ({metric['lower']:.3f}-{metric['upper']:.3f})"
+    dash = "-" if metric["lower"] >= 0 else " to "
+    return f"{metric['point']:.3f} ({metric['lower']:.3f}{dash}{metric['upper']:.3f})"
 
 
 def outcome(row: Row) -> str:

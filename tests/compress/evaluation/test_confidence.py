@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 import compress.evaluation.confidence as confidence_module
 from baseline.errors import InputError
-from compress.evaluation.confidence import intervals, paired_differences
+from compress.evaluation.confidence import (
+    intervals,
+    paired_differences,
+    unpaired_differences,
+)
 from compress.evaluation.metrics import COLUMNS, METRICS, Counts, summarise
 
 
@@ -123,7 +127,30 @@ def test_pairing_removes_what_both_find_hard() -> None:
     assert paired.upper - paired.lower < 0.5 * (alone.upper - alone.lower)
 
 
-def test_different_records_are_not_compared() -> None:
+def test_what_was_not_measured_on_the_same_records_differs_by_the_variance_of_both() -> None:
+    ours, theirs = with_p_hits(coin(400, 0.8)), with_p_hits(coin(300, 0.7, seed=1))
+    fractions = [summarise(counts)["p_recall_0.5s"] for counts in (ours, theirs)]
+
+    difference = unpaired_differences(ours, theirs)["p_recall_0.5s"]
+
+    variances = [f * (1 - f) / n for f, n in zip(fractions, (400, 300), strict=True)]
+    half = 1.96 * math.sqrt(sum(variances))
+    assert difference.point == fractions[0] - fractions[1]
+    assert difference.lower == pytest.approx(difference.point - half, abs=0.008)
+    assert difference.upper == pytest.approx(difference.point + half, abs=0.008)
+
+
+def test_exchanging_unpaired_models_turns_the_signs() -> None:
+    a, b = random_counts(25, 1), random_counts(30, 2)
+
+    there, back = unpaired_differences(a, b), unpaired_differences(b, a)
+
+    for name in METRICS:
+        turned = (-back[name].point, -back[name].upper, -back[name].lower)
+        assert (there[name].point, there[name].lower, there[name].upper) == pytest.approx(turned)
+
+
+def test_different_records_are_not_compared_in_pairs() -> None:
     hits = coin(3, 0.5)
 
     with pytest.raises(InputError, match="'c' among them"):
