@@ -83,7 +83,7 @@ def gate(
         InputError: one of them cannot be read, or they were measured on different windows.
     """
     ours, theirs = read_stored(candidate), read_stored(against)
-    _require_same_windows(ours, theirs)
+    require_same_windows(ours, theirs)
     timed = ours.timed_against is not None and ours.timed_against == theirs.source
     measured = ours.measured if timed else replace(ours.measured, latency=None)
     verdicts = judge(gates, measured, theirs.measured)
@@ -129,7 +129,7 @@ def accept(candidate: str, file: Path) -> StoredModel:
     return stored
 
 
-def _require_same_windows(ours: StoredModel, theirs: StoredModel) -> None:
+def require_same_windows(ours: StoredModel, theirs: StoredModel) -> None:
     """The names of the records are compared where they are paired."""
     if ours.fingerprint != theirs.fingerprint:
         raise InputError(

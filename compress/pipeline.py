@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,12 @@ from rich.progress import Progress
 from baseline.errors import InputError
 from baseline.extras import require_train
 from baseline.published import PUBLISHED, fetch
-from compress.accuracy_results import reliability_document
+from compress.accuracy_results import (
+    curves_document,
+    reliability_document,
+    residuals_document,
+    strata_document,
+)
 from compress.config import ExportConfig, Pipeline
 from compress.data.calibration import calibration_windows
 from compress.data.feeds import random_windows
@@ -31,16 +36,24 @@ from compress.data.records import Source
 from compress.data.reference import reference_windows
 from compress.data.sources import check_disjoint, open_set
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
+from compress.evaluation.disagreement import WindowFacts, window_facts
+from compress.evaluation.examples import (
+    EXAMPLES_FILE,
+    Examples,
+    make_examples,
+    read_examples,
+    write_examples,
+)
 from compress.evaluation.inspection import LOOPS
 from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
 from compress.evaluation.protocol import labelled
+from compress.evaluation.strata import strata
 from compress.evaluation.window_scores import score_windows
 from compress.gates import Gates, Measured, Outcome, Verdict, all_pass, judge
 from compress.measurements import RESULTS_FILE, StoredModel, window_protocol
 from compress.models import find
-from compress.report.markdown import RELIABILITY_FILE, write_report
-from compress.report.plots import write_reliability
+from compress.report.run_report import write_run_report
 from compress.results import (
     differences_document,
     from_document,
@@ -215,7 +228,7 @@ def run(
     progress: Progress,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> Run | None:
-    """Run a pipeline and write `results.json` and `report.md` into its output folder.
+    """Run a pipeline and write `results.json`, `examples.npz`, `report.md` and `report.html`.
 
     A stage whose gates fail is the last: what came before it, and it, are kept and reported. With
     `on_fail: skip` the run goes on from the model before that stage instead.
@@ -253,6 +266,7 @@ class _Kept:
 
     artifact: Artifact
     measured: Measured
+    facts: WindowFacts
     stages: tuple[Stage, ...] = ()
 
 
@@ -296,8 +310,8 @@ class _Runner:
         """All stages, then the exports."""
         started = time.monotonic()
         baseline = self.finished[BASELINE_LABEL] = self._baseline()
-        reference = self._measure(baseline, baseline, Precision.FLOAT32)
-        kept = _Kept(baseline, reference)
+        reference, facts = self._measure(baseline, baseline, Precision.FLOAT32)
+        kept = start = _Kept(baseline, reference, facts)
         passed = True
         for number, stage in enumerate(self.pipeline.stages, start=1):
             artifact = self._stage(stage, stage_label(number, stage), kept.artifact, baseline)
@@ -307,10 +321,10 @@ class _Runner:
             gates = _joined(self.pipeline.gates, stage.gates)
             precision = _deployed_precision((stage,))
             comparison = _Comparison(gates, reference, kept.measured, stage.on_fail == "skip")
-            measured = self._measure(artifact, baseline, precision, comparison)
+            measured, facts = self._measure(artifact, baseline, precision, comparison)
             if self.rows[-1]["skipped"]:
                 continue
-            kept = _Kept(artifact, measured, (*kept.stages, stage))
+            kept = _Kept(artifact, measured, facts, (*kept.stages, stage))
             passed = self._passes(self.rows[-1])
             if not passed:
                 break
@@ -331,8 +345,7 @@ class _Runner:
             "models": self.rows,
         }
         write_json(self.pipeline.output / RESULTS_FILE, results)
-        write_reliability(self.pipeline.output / RELIABILITY_FILE, self._shown_rows())
-        write_report(self.pipeline.output / "report.md", results)
+        write_run_report(self.pipeline.output, results, self._examples(start, kept))
         return Run(self.pipeline.output, results)
 
     def train_along(self) -> None:
@@ -399,10 +412,33 @@ class _Runner:
                 )
         return workers
 
-    def _shown_rows(self) -> list[Row]:
-        """The baseline and the last model that was kept."""
-        kept = [row for row in self.rows if not row["skipped"]]
-        return [kept[0], kept[-1]] if len(kept) > 1 else kept
+    def _examples(self, start: _Kept, last: _Kept) -> Examples | None:
+        """Windows to look at, as the baseline and the last model kept see them.
+
+        What is in the folder is taken where it is of these models and windows. None where no stage
+        was kept, and so there are no two models to compare.
+        """
+        path = self.pipeline.output / EXAMPLES_FILE
+        if last is start:
+            path.unlink(missing_ok=True)
+            return None
+        both = (start.artifact, last.artifact)
+        key = content_key(*(self._evaluation_key(each, start.artifact) for each in both))
+        with suppress(InputError):  # damaged, or of another version: made anew
+            found = read_examples(path)
+            if found and found.key == key:
+                return found
+        with self._waiting("choose windows to look at"):
+            examples = make_examples(
+                key,
+                (start.artifact.label, last.artifact.label),
+                (start.facts, last.facts),
+                (load_runner(start.artifact.tflite), load_runner(last.artifact.tflite)),
+                self.data.evaluation,
+                self.pipeline.evaluation,
+            )
+            write_examples(path, examples)
+        return examples
 
     def _passes(self, row: Row) -> bool:
         outcomes = (verdict["outcome"] for verdict in row["verdicts"])
@@ -495,21 +531,19 @@ class _Runner:
         baseline: Artifact,
         precision: Precision,
         comparison: _Comparison | None = None,
-    ) -> Measured:
+    ) -> tuple[Measured, WindowFacts]:
         """Measure a stage as it is deployed, or read what was measured before; add its row."""
-        label = artifact.folder.name.rsplit("-", 1)[0]
-        key = content_key(
-            artifact.key,
-            baseline.key,
-            self.pipeline.evaluation.model_dump(mode="json"),
-            self.data.evaluation.fingerprint(),
-            self.data.calibration.fingerprint(),
-            code_hash(),
-        )
-        document = artifact.evaluation(key)
-        if document is None:
-            document = self._measure_file(artifact.tflite, precision, artifact, baseline, label)
+        label = artifact.label
+        key = self._evaluation_key(artifact, baseline)
+        document, windows = artifact.evaluation(key), artifact.windows(key)
+        if document is None or windows is None:
+            document, facts = self._measure_file(
+                artifact.tflite, precision, artifact, baseline, label
+            )
+            artifact.keep_windows(key, facts.to_arrays())
             artifact.keep_evaluation(key, document)
+        else:
+            facts = WindowFacts.from_arrays(windows)
         measured = from_document(document)
         made = {
             "folder": artifact.folder.name,
@@ -517,12 +551,25 @@ class _Runner:
             "training": artifact.training(),
         }
         self._add_row(label, document, measured, comparison, made)
-        return measured
+        return measured, facts
+
+    def _evaluation_key(self, artifact: Artifact, baseline: Artifact) -> str:
+        return content_key(
+            artifact.key,
+            baseline.key,
+            self.pipeline.evaluation.model_dump(mode="json"),
+            self.data.evaluation.fingerprint(),
+            self.data.calibration.fingerprint(),
+            code_hash(),
+        )
 
     def _measure_file(
         self, path: Path, precision: Precision, artifact: Artifact, baseline: Artifact, label: str
-    ) -> Row:
+    ) -> tuple[Row, WindowFacts]:
         """Accuracy, cost, latency and parity of an exported file made from `artifact`.
+
+        Returns:
+            What a row of the results holds of it, and what it did in every window.
 
         Raises:
             InputError: a float32 file does not compute what the Keras graph does.
@@ -551,12 +598,17 @@ class _Runner:
         cost = Cost(graph.count_params(), keras_multiply_adds(graph), *file_bytes(path))
         measured = Measured(scores.counts(), cost.to_dict(), latency, parity.maximum_difference)
         used = operators(path)
-        return to_document(measured, parity.to_dict()) | {
+        document = to_document(measured, parity.to_dict()) | {
+            "sha256": file_hash(path),
             "operators": used,
             "precision": precision.value,
+            "curves": curves_document(scores.scored),
             "reliability": reliability_document(scores),
+            "strata": strata_document(strata(scores, self.data.evaluation)),
+            "residuals": residuals_document(scores),
             "loops": sum(used.get(loop, 0) for loop in LOOPS),
         }
+        return document, window_facts(scores)
 
     def _add_row(
         self,
@@ -603,7 +655,7 @@ class _Runner:
                     export.precision,
                     self._calibration_windows,
                 )
-            document = self._measure_file(
+            document, _ = self._measure_file(
                 target, export.precision, last.artifact, baseline, f"export {label}"
             )
             measured = from_document(document)

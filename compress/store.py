@@ -9,7 +9,9 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +19,11 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baseline.errors import InputError
 
 PACKAGES = (
     "numpy",
@@ -38,7 +45,11 @@ TFLITE_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
 LAYERS_FILE = "layers.json"
 EVALUATION_FILE = "evaluation.json"
+WINDOWS_FILE = "windows.npz"
 TRAINING_ENDING = ".training.json"
+
+MAXIMUM_ARRAYS_BYTES = 500_000_000
+"""Of the arrays of one file, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +58,17 @@ class Artifact:
 
     Attributes:
         folder: holds `model.keras`, `model.tflite`, `manifest.json`, `layers.json` (what became of
-            each layer) and, once measured, `evaluation.json`.
+            each layer) and, once measured, `evaluation.json` and `windows.npz` (window by window).
         key: hash of everything that went into the model.
     """
 
     folder: Path
     key: str
+
+    @property
+    def label(self) -> str:
+        """What the stage is called in results."""
+        return self.folder.name.rsplit("-", 1)[0]
 
     @property
     def keras(self) -> Path:
@@ -87,6 +103,18 @@ class Artifact:
     def keep_evaluation(self, key: str, result: dict[str, Any]) -> None:
         """Store what was measured of it."""
         write_json(self.folder / EVALUATION_FILE, {"key": key, "result": result})
+
+    def windows(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """What was kept of every window under this evaluation key, or None."""
+        path = self.folder / WINDOWS_FILE
+        if not path.is_file():
+            return None
+        arrays = read_arrays(path)
+        return arrays if str(arrays.pop("key", "")) == key else None
+
+    def keep_windows(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Store what is to be known of every window."""
+        write_arrays(self.folder / WINDOWS_FILE, {**arrays, "key": np.array(key)})
 
 
 class Store:
@@ -126,7 +154,12 @@ class Store:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """A document as this program writes JSON, with the newline at the end."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -143,6 +176,41 @@ def write_text(path: Path, text: str) -> None:
             raise
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an `.npz` file, compressed, whole or not at all."""
+    with tempfile.NamedTemporaryFile(
+        "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """What `write_arrays` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else or more than 500 MB.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAXIMUM_ARRAYS_BYTES:
+            raise InputError(f"{path}: larger than {MAXIMUM_ARRAYS_BYTES:,} bytes.")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}).", "Remove it: the run makes it anew."
+        ) from None
 
 
 def content_key(*parts: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.evaluation.disagreement import ERRORS, WindowFacts
 from compress.evaluation.latency import LatencyRatio
 from compress.evaluation.metrics import COLUMNS, Counts
 from compress.gates import Measured
@@ -39,6 +40,20 @@ def counts(records: int = 100, misses: int = 0, prefix: str = "r") -> Counts:
         values[:, COLUMNS.index(f"{what}_residual_sum_absolute")] = abs(residuals)
     values[:, COLUMNS.index("detection_tp")] = 2
     return Counts(tuple(f"{prefix}{i}" for i in range(records)), values)
+
+
+def facts(windows: int = 4, **changes: Any) -> WindowFacts:
+    """What a model did in windows of two records that it picks as labelled."""
+    values = {
+        "record_names": ("r0", "r1"),
+        "records": np.arange(windows) % 2,
+        "places": np.arange(windows) // 2,
+        "labelled": np.ones((windows, 2), bool),
+        "errors": np.zeros((windows, len(ERRORS)), int),
+        "residuals_s": np.zeros((windows, 2)),
+        "probabilities": np.full((windows, 2), 0.9),
+    }
+    return WindowFacts(**(values | changes))
 
 
 def stored(misses: int = 0, records: int = 100, **changes: Any) -> StoredModel:

@@ -5,6 +5,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import finished_run
 import numpy as np
 import pytest
 import stored_models
@@ -68,6 +69,17 @@ def test_measurements_are_gated(compress, tmp_path):
     same = stored_models.reference_file(tmp_path / "same.json")
     code, printed = compress("gate", same, "--against", same)
     assert code == 0, printed
+
+
+def test_a_run_is_reported(compress, tmp_path):
+    results = finished_run.results()
+    for row in results["models"]:  # whose pictures take the time
+        for key in ("curves", "reliability", "strata"):
+            del row[key]
+    run = finished_run.folder(tmp_path / "run", results, number=1)
+    code, printed = compress("report", run)
+    assert code == 0, printed
+    assert (run / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

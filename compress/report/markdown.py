@@ -1,4 +1,4 @@
-"""`report.md`: what a run did and what came of it."""
+"""`report.md`: what a run did and what came of it, with pictures beside it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any
 import yaml
 
 from compress.graphs.changes import KEPT
+from compress.report.contents import RANKING, Contents, Picture
+from compress.report.run_rows import kind_of
+from compress.report.summary import escaped
+from compress.report.svg import standalone
 from compress.report.table import EXPLANATION, interval, markdown_table
+from compress.report.verdict import Verdict
 from compress.store import write_text
 
-RELIABILITY_FILE = "reliability.png"
+PICTURES_FOLDER = "pictures"
 
 DETAILS = (
     ("P precision / recall / F1, 0.5 s", ("p_precision_0.5s", "p_recall_0.5s", "p_f1_0.5s")),
@@ -37,27 +42,36 @@ DETAILS = (
 )
 
 
-def write_report(path: Path, results: dict[str, Any]) -> None:
-    """Write the report of a run, whole or not at all."""
-    write_text(path, report(results))
+def write_report(path: Path, contents: Contents) -> None:
+    """Write the report of a run, whole or not at all, and its pictures into a folder beside it."""
+    pictures = path.parent / PICTURES_FOLDER
+    pictures.mkdir(exist_ok=True)
+    for picture in contents.all_pictures():
+        if picture.svg is not None:
+            write_text(pictures / f"{picture.name}.svg", standalone(picture.svg))
+    write_text(path, report(contents))
 
 
-def report(results: dict[str, Any]) -> str:
+def report(contents: Contents) -> str:
     """The report of a run's results, in Markdown."""
-    rows = results["models"]
+    results = contents.results
+    rows = [row for row in contents.rows if kind_of(row) != "peer"]
     parts = [
-        f"# Pipeline {results['name']}: {results['outcome']}",
-        f"Started from {results['baseline']['name']} (SHA-256 `{results['baseline']['sha256']}`); "
-        f"finished {results['finished']} after {results['seconds']:,.0f} s of this run.",
-        markdown_table(rows),
+        f"# {escaped(contents.title)}: {results['outcome']}",
+        *_verdict(contents.verdict),
+        f"Started from {escaped(results['baseline']['name'])} (SHA-256 "
+        f"`{results['baseline']['sha256']}`); finished {results['finished']} after "
+        f"{results['seconds']:,.0f} s of this run.",
+        markdown_table([{**row, "label": escaped(row["label"])} for row in contents.rows]),
         EXPLANATION,
-        f"![Share of picks that are right over their probability]({RELIABILITY_FILE})",
     ]
     if any(row.get("loops") for row in rows):
         parts.append(
             "(loops): the exported graph holds WHILE or Loop operators, which run step by step and "
             "can be slower than what they replaced."
         )
+    for picture in contents.pictures.values():
+        parts += [f"## {picture.title}", *_picture(picture)]
     for row in rows:
         parts.append(f"## {row['label']}")
         if row["skipped"]:
@@ -71,13 +85,42 @@ def report(results: dict[str, Any]) -> str:
                 f"sequence: at most {row['parity']['maximum_difference']:.3g} apart, "
                 f"{row['parity']['rms_difference']:.3g} root mean square."
             )
-        parts += [_training(what, told) for what, told in row["training"].items()]
+        parts += [_training(what, told) for what, told in row.get("training", {}).items()]
         parts += _gates(row)
         parts += _layers(row.get("layers", []))
+    parts += ["## Waveforms", contents.no_examples or RANKING]
+    for example in contents.examples:
+        parts.append(f"### {example.picture.title}: {escaped(example.title)}")
+        parts += _picture(example.picture)
     configuration = yaml.safe_dump(results["pipeline"], sort_keys=False, allow_unicode=True)
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    parts += ["## Configuration", f"```yaml\n{configuration}```", f"Versions: {versions}."]
+    prints = ", ".join(f"{name} `{value}`" for name, value in results["data"].items())
+    parts += [
+        "## Configuration",
+        f"```yaml\n{configuration}```",
+        f"Versions: {versions}.",
+        f"Fingerprints of the records: {prints}.",
+        contents.licences,
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def _verdict(verdict: Verdict) -> list[str]:
+    parts = [f"**{escaped(verdict.headline)}**"]
+    for heading, lines in (
+        ("What was gained", verdict.gained),
+        ("What it cost", verdict.cost),
+        ("Not told apart", verdict.open),
+    ):
+        if lines:
+            parts.append("\n".join([f"{heading}:", "", *(f"- {escaped(line)}" for line in lines)]))
+    return parts
+
+
+def _picture(picture: Picture) -> list[str]:
+    if picture.draw is None:
+        return [f"Not shown. {picture.missing}"]
+    return [f"![{picture.title}]({PICTURES_FOLDER}/{picture.name}.svg)", escaped(picture.caption)]
 
 
 def _metrics(row: dict[str, Any]) -> str:
@@ -85,8 +128,9 @@ def _metrics(row: dict[str, Any]) -> str:
     for heading, names in DETAILS:
         values = " | ".join(interval(row["metrics"][name]) for name in names)
         lines.append(f"| {heading} | {values} |")
-    errors = [interval(each["calibration_error"]) for each in row["reliability"].values()]
-    lines.append(f"| calibration error of detection / P / S | {' | '.join(errors)} |")
+    errors = [interval(each["calibration_error"]) for each in row.get("reliability", {}).values()]
+    if errors:
+        lines.append(f"| calibration error of detection / P / S | {' | '.join(errors)} |")
     return "\n".join(lines)
 
 

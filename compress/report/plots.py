@@ -111,13 +111,6 @@ def precision_recall(models: Sequence[Document]) -> Figure:
     return figure
 
 
-def write_reliability(path: Path, models: Sequence[Document]) -> None:
-    """Draw the reliability of some rows of a run's results."""
-    named = [{"name": model["label"], **model} for model in models]
-    with mpl.rc_context(STYLE):
-        reliability(named).savefig(path)
-
-
 def reliability(models: Sequence[Document]) -> Figure:
     """What was right over what was claimed, by window, and below how often it was claimed.
 
@@ -155,6 +148,7 @@ def reliability(models: Sequence[Document]) -> Figure:
         below.set_xlabel("probability")
     # Linear up to 1, since a logarithm has no place for empty bins.
     histograms[0].set_yscale("symlog", linthresh=1)
+    histograms[0].yaxis.set_major_formatter("{x:,g}")
     histograms[0].set_ylim(bottom=0)
     diagrams[0].set_ylabel("share that is right")
     histograms[0].set_ylabel("windows")

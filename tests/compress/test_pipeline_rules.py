@@ -11,6 +11,8 @@ from compress import stage_export
 from compress.config import Pipeline
 from compress.gates import Measured
 from compress.measurements import read_stored
+from compress.report.contents import contents
+from compress.report.markdown import report
 from compress.results import to_document
 from compress.runs import find_stage
 from export.bundle import read_bundle
@@ -64,7 +66,8 @@ def run(tmp_path, monkeypatch):
         lost = misses.get(label, 0)
         parity = {"windows": 64, "maximum_difference": 0.0, "rms_difference": 0.0}
         document = to_document(Measured(made.counts(misses=lost), made.COST), parity)
-        return document | {"reliability": dict.fromkeys(("detection", "p", "s"), RELIABILITY)}
+        document["reliability"] = dict.fromkeys(("detection", "p", "s"), RELIABILITY)
+        return document, made.facts()
 
     monkeypatch.setattr(module, "resolve_baseline", lambda *_: (tmp_path / "x.h5", "0"))
     monkeypatch.setattr(module, "random_windows", lambda *_: None)
@@ -77,6 +80,10 @@ def run(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(module._Runner, "_stage", fake_stage)
     monkeypatch.setattr(module._Runner, "_measure_file", measure)
+    monkeypatch.setattr(module._Runner, "_examples", lambda *_: None)
+    # Pictures take a second each, and are drawn when they are asked for.
+    monkeypatch.setattr(module, "write_run_report", lambda folder, results, examples: (
+        folder / "report.md").write_text(report(contents(results, examples))))  # fmt: skip
 
     def run_pipeline(**stages):
         pipeline = declared(tmp_path, **stages)

@@ -1,7 +1,9 @@
 import json
 
+import numpy as np
 import pytest
 
+from baseline.errors import InputError
 from compress.store import Store, code_hash, content_key, versions, write_json
 
 
@@ -66,3 +68,21 @@ def test_keys_depend_on_values_and_not_on_order():
 def test_code_and_versions_are_known():
     assert len(code_hash()) == 64
     assert versions()["tensorflow"].startswith("2.")
+
+
+def test_windows_are_found_by_the_key_they_were_measured_under(tmp_path):
+    artifact = make(Store(tmp_path))
+    assert artifact.windows("1" * 64) is None
+    artifact.keep_windows("1" * 64, {"errors": np.arange(6), "names": np.array(["é", "b"])})
+    found = artifact.windows("1" * 64)
+    assert set(found) == {"errors", "names"}
+    assert found["names"].tolist() == ["é", "b"]
+    assert artifact.windows("2" * 64) is None
+    assert sorted(p.name for p in artifact.folder.iterdir() if p.name.startswith(".")) == []
+
+
+def test_damaged_windows_are_refused(tmp_path):
+    artifact = make(Store(tmp_path))
+    (artifact.folder / "windows.npz").write_bytes(b"PK, but no more")
+    with pytest.raises(InputError, match=r"windows\.npz: cannot be read"):
+        artifact.windows("1" * 64)
