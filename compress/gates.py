@@ -40,7 +40,7 @@ class _Gate(BaseModel):
 class AccuracyGate(_Gate):
     """The candidate is not worse than the reference in one metric, but for a margin."""
 
-    metric: Literal[HigherIsBetter, LowerIsBetter] = Field(description="What is compared.")
+    metric: Literal[HigherIsBetter, LowerIsBetter] = Field(description="What is compared; docs/method.md says how it is measured.")
     margin: float = Field(
         ge=0.0,
         description="How much worse the candidate may be, in the metric's own unit: a fraction for "
@@ -98,7 +98,7 @@ class ParityGate(_Gate):
 
 
 class Gates(_Gate):
-    """All rules of a pipeline."""
+    """Rules. Those under a stage hold for it alone, beside those of the whole pipeline."""
 
     accuracy: tuple[AccuracyGate, ...] = Field(default=(), description="Rules on accuracy.")
     cost: tuple[CostGate, ...] = Field(default=(), description="Rules on size and speed.")

@@ -105,7 +105,7 @@ class _Step(BaseModel):
 class Stretch(_Step):
     """The time axis is scaled: another distance, another sampling rate."""
 
-    probability: Probability = Field(default=0.3, description="How often.")
+    probability: Probability = Field(default=0.3, description="Share of windows.")
     factor: Range[Annotated[float, Field(ge=0.5, le=2)]] = Field(
         default=(0.85, 1.15),
         description="The factor, uniform. A record too short to be shrunk is only spread.",
@@ -115,7 +115,7 @@ class Stretch(_Step):
 class Rotation(_Step):
     """The horizontals are turned about the vertical: another azimuth, another installation."""
 
-    probability: Probability = Field(default=1.0, description="How often.")
+    probability: Probability = Field(default=1.0, description="Share of windows.")
     degrees: Range[Annotated[float, Field(ge=0, le=360)]] = Field(
         default=(0.0, 360.0), description="The angle, uniform."
     )
@@ -125,14 +125,14 @@ class Sign(_Step):
     """Components are reversed: another mechanism, a wrongly wired sensor."""
 
     probability: Probability = Field(
-        default=0.5, description="How often, for each component by itself."
+        default=0.5, description="Share of windows, for each component by itself."
     )
 
 
 class Gain(_Step):
     """Each component is scaled by itself; matters to what is added to it afterwards."""
 
-    probability: Probability = Field(default=1.0, description="How often.")
+    probability: Probability = Field(default=1.0, description="Share of windows.")
     spread: float = Field(
         default=0.3, gt=0, le=2, description="Standard deviation of the logarithm of the factor."
     )
@@ -141,7 +141,7 @@ class Gain(_Step):
 class SecondEvent(_Step):
     """The earthquake of another record arrives in the same window."""
 
-    probability: Probability = Field(default=0.15, description="How often.")
+    probability: Probability = Field(default=0.15, description="Share of windows.")
     ratio: Range[Annotated[float, Field(ge=0.5, le=1000)]] = Field(
         default=(1.0, 30.0),
         description="How loud its first second of P is, relative to what it arrives in; "
@@ -160,15 +160,15 @@ class _Noise(_Step):
 class RealNoise(_Noise):
     """The noise of another record is added."""
 
-    probability: Probability = Field(default=0.35, description="How often.")
+    probability: Probability = Field(default=0.35, description="Share of windows.")
 
 
 class ColouredNoise(_Noise):
     """Gaussian noise is added whose amplitude falls as a power of the frequency."""
 
-    probability: Probability = Field(default=0.3, description="How often.")
+    probability: Probability = Field(default=0.3, description="Share of windows.")
     slope: Range[Annotated[float, Field(ge=-1, le=3)]] = Field(
-        default=(0.0, 1.0), description="That power, uniform; 0 is white."
+        default=(0.0, 1.0), description="The power, uniform; 0 is white."
     )
 
 
@@ -182,7 +182,7 @@ class Filter(_Step):
     out, as recorders do; `predictor` is EQTransformer's own band-pass, forwards and backwards.
     """
 
-    probability: Probability = Field(default=0.4, description="How often.")
+    probability: Probability = Field(default=0.4, description="Share of windows.")
     kinds: tuple[FilterKind, ...] = Field(
         default=("high_pass", "low_pass", "band_pass", "predictor", "geophone"),
         min_length=1,
@@ -203,7 +203,7 @@ class Filter(_Step):
 class Clip(_Step):
     """The digitiser's range ends below the largest amplitude."""
 
-    probability: Probability = Field(default=0.02, description="How often.")
+    probability: Probability = Field(default=0.02, description="Share of windows.")
     fraction: Range[Annotated[float, Field(gt=0, le=1)]] = Field(
         default=(0.1, 0.8),
         description="Where it ends, as a fraction of the largest amplitude; log-uniform.",
@@ -213,7 +213,7 @@ class Clip(_Step):
 class Gap(_Step):
     """All components are lost for a while: the last value is held, or the mean filled in."""
 
-    probability: Probability = Field(default=0.05, description="How often.")
+    probability: Probability = Field(default=0.05, description="Share of windows.")
     seconds: Range[Annotated[float, Field(ge=0.01, le=50)]] = Field(
         default=(0.2, 10.0), description="Length of the gap, s; log-uniform."
     )
@@ -222,7 +222,7 @@ class Gap(_Step):
 class Drop(_Step):
     """East, north, vertical, or both horizontals are dead: zero."""
 
-    probability: Probability = Field(default=0.08, description="How often.")
+    probability: Probability = Field(default=0.08, description="Share of windows.")
 
 
 class Augmentation(BaseModel):

@@ -67,6 +67,12 @@ class _SourceConfig(BaseModel):
 class SyntheticConfig(_SourceConfig):
     """Synthetic earthquakes and noise, built in: no download, and the same for the same seed."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"kind": "synthetic", "records": 2000, "seed": 1, "noise_fraction": 0.35}]
+        }
+    )
+
     kind: Literal["synthetic"]
     records: int = Field(ge=1, le=10_000_000, description="Number of records.")
     seed: int = Field(
@@ -90,7 +96,7 @@ class _FolderConfig(_SourceConfig):
         default=None, description="Take only records with this `split` in the metadata."
     )
     categories: frozenset[Category] | None = Field(
-        default=None, description="Take only these: earthquake, noise, unlabelled."
+        default=None, description="Take only records of these categories."
     )
     limit: int | None = Field(
         default=None, ge=1, description="Take at most so many records, drawn at random."
@@ -100,6 +106,14 @@ class _FolderConfig(_SourceConfig):
 
 class SeisBenchConfig(_FolderConfig):
     """A SeisBench data set: a folder of `metadata.csv` and `waveforms.hdf5`, or chunks of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "seisbench", "folder": "my-network", "split": "dev", "limit": 500}
+            ]
+        }
+    )
 
     kind: Literal["seisbench"]
     folder: Path = Field(description="The folder; relative to the pipeline file.")
@@ -118,6 +132,14 @@ class SeisBenchConfig(_FolderConfig):
 
 class SteadConfig(_FolderConfig):
     """STEAD as published: CSV and HDF5 pairs in a folder, or one pair."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "stead", "folder": "subset", "split": "train", "label_weight": 0.5}
+            ]
+        }
+    )
 
     kind: Literal["stead"]
     folder: Path | None = Field(
@@ -143,6 +165,21 @@ class SteadConfig(_FolderConfig):
 
 class MiniseedConfig(_SourceConfig):
     """Continuous recordings without labels: an SDS archive or any folder of miniSEED files."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "miniseed",
+                    "folder": "archive",
+                    "stations": ["CI.*"],
+                    "channels": ["HH?", "EH?"],
+                    "start": "2019-07-06",
+                    "end": "2019-07-07",
+                }
+            ]
+        }
+    )
 
     kind: Literal["miniseed"]
     folder: Path = Field(description="The archive or folder; relative to the pipeline file.")

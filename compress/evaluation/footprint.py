@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baseline.errors import InputError
-from export.convert import SOURCE_ROOT
+from export.workers import SOURCE_ROOT
 
 STARTS = 3
 """Fresh processes per model; the median is taken."""

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,6 +76,27 @@ def iso(time: int) -> str:
     """A time in UTC, to the millisecond."""
     rounded = (time + NS // 2000) // 1_000_000
     return f"{np.datetime64(rounded, 'ms')}Z"
+
+
+def detections_document(detections: Iterable[Detection]) -> list[dict[str, Any]]:
+    """Detections for JSON: codes, times in UTC, probabilities, and each onset or null."""
+    return [
+        {
+            **dict(zip(("network", "station", "location", "channel"), one.codes, strict=True)),
+            "start": iso(one.start),
+            "end": iso(one.end),
+            "probability": round(one.probability, 4),
+            **dict.fromkeys(("p", "s")),
+            **{
+                phase.phase.lower(): {
+                    "time": iso(phase.time),
+                    "probability": round(phase.probability, 4),
+                }
+                for phase in one.phases
+            },
+        }
+        for one in detections
+    ]
 
 
 def write_picks(path: Path, detections: Iterable[Detection]) -> None:

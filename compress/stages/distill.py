@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from compress.data.augmentation import Augmentation
 from compress.data.feeds import TargetFeed
@@ -34,6 +34,22 @@ class Distill(Stage):
     Where the labels of a source count (its `label_weight`), they take the teachers' place.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "distill",
+                    "teachers": ["baseline", {"model": "eqt-original", "weights": [0, 1, 1]}],
+                    "student": {"kind": "unet", "stem_stride": 8, "channels": [24, 32, 80]},
+                    "shifts": 13,
+                    "steps": 16000,
+                    "hard_negatives": {"every": 1000, "share": 0.1},
+                    "calibrate": "picks",
+                }
+            ]
+        }
+    )
+
     phase: ClassVar[Phase] = Phase.DISTILLATION
 
     kind: Literal["distill"]
@@ -43,7 +59,7 @@ class Distill(Stage):
         max_length=16,
         description="Who teaches, by name or with weights: the mean of their probabilities.",
     )
-    student: StudentConfig = Field(default=UNetStudent(), description="The student.")
+    student: StudentConfig = Field(default=UNetStudent(), description="What is trained.")
     records: int = Field(
         default=4000,
         ge=1,
@@ -54,12 +70,13 @@ class Distill(Stage):
         default=7,
         ge=1,
         le=64,
-        description="Windows per record in the teachers' consensus; 1 for a single pass.",
+        description="Places of the window over which each teacher's answers about a record are "
+        "averaged; 1 for a single pass.",
     )
     sharpen: bool = Field(
         default=False,
-        description="Teach each onset as sharp as a label, at the top of the hill that the mean of "
-        "the teachers' answers is, instead of the hill.",
+        description="Teach each onset as narrow as a label, in place of the wide hill that the "
+        "mean of the teachers' answers is.",
     )
     targets: Literal["cached", "on-the-fly"] = Field(
         default="cached",
@@ -70,7 +87,9 @@ class Distill(Stage):
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How windows are changed at every step."
     )
-    loss: LossSettings = Field(default=LossSettings(), description="What training makes small.")
+    loss: LossSettings = Field(
+        default=LossSettings(), description="How the difference to the targets is weighed."
+    )
     matching: MatchingSettings | None = Field(
         default=None, description="Make an eqt student resemble the baseline inside."
     )
@@ -79,9 +98,19 @@ class Distill(Stage):
     )
     steps: int = Field(default=3000, ge=1, le=10_000_000, description="Training steps.")
     batch: int = Field(default=32, ge=1, le=1024, description="Windows per step.")
-    learning_rate: float = Field(default=4e-3, gt=0, le=1, description="Peak learning rate.")
+    learning_rate: float = Field(
+        default=4e-3,
+        gt=0,
+        le=1,
+        description="Highest learning rate: it rises over 200 steps, or a tenth of all, and falls "
+        "to zero as a cosine.",
+    )
     average: float = Field(
-        default=0.998, ge=0, lt=1, description="Decay per step of the averaged weights."
+        default=0.998,
+        ge=0,
+        lt=1,
+        description="The student that is kept is a running mean of its weights over the steps, "
+        "of which every step leaves this share; 0 for the last weights.",
     )
     precision: Precision = Field(
         default="auto",

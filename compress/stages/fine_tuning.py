@@ -102,7 +102,10 @@ class FineTunedStage(TrainedStage):
     """
 
     shifts: int = Field(
-        default=2, ge=2, le=64, description="Windows per record in the teacher's consensus."
+        default=2,
+        ge=2,
+        le=64,
+        description="Places of the window over which the baseline's answers are averaged.",
     )
 
     def target_feed(self, context: Context) -> TargetFeed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from compress.pruning.magnitude import MagnitudePruning
 from compress.pruning.structured import StructuredPruning
@@ -23,6 +23,22 @@ class Prune(FineTunedStage):
     `structured` removes whole channels, which makes every runtime faster. `magnitude` and `2:4`
     zero single weights, which makes the compressed file smaller.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "prune",
+                    "method": {
+                        "kind": "structured",
+                        "target": {"measure": "multiply_adds", "ratio": 0.5},
+                        "rounds": 3,
+                    },
+                    "steps": 900,
+                }
+            ]
+        }
+    )
 
     phase: ClassVar[Phase] = Phase.STRUCTURE
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from compress.data.calibration import calibration_windows
 from compress.data.feeds import TargetFeed
@@ -29,6 +29,19 @@ class Quantize(TrainedStage):
     Recurrent layers stay in float32. With `steps` the model is first trained with its weights and
     activations rounded as the int8 file will round them, against its own float answers.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "quantize",
+                    "ranges": "searched",
+                    "steps": 1500,
+                    "gates": {"cost": [{"measure": "bytes", "maximum": 150000}]},
+                }
+            ]
+        }
+    )
 
     phase: ClassVar[Phase] = Phase.PRECISION
 

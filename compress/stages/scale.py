@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from baseline.errors import InputError
 from compress.stages.base import Context, Phase, StageModel
@@ -31,6 +31,14 @@ class Scale(FineTunedStage):
     channels and recurrent units that matter most; then the whole is fine-tuned. Unlike pruning,
     which spends a budget where it hurts least, this gives all layers the same width.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "scale", "width": 0.5, "residual_blocks": 4, "recurrent_blocks": 1}
+            ]
+        }
+    )
 
     phase: ClassVar[Phase] = Phase.STRUCTURE
 

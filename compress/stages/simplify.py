@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from baseline.contract import WINDOW_SHAPE
 from baseline.errors import InputError
@@ -26,6 +26,8 @@ class Simplify(Stage):
     neighbours is computed for these alone. Every rewrite is checked on calibration windows and on
     extreme ones; one that is not exact on this model is left out, and the report says so.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "simplify"}]})
 
     phase: ClassVar[Phase] = Phase.STRUCTURE
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from baseline.errors import InputError
 from compress.cells import KERNEL, CellKind, CellOptions, find_cell
@@ -28,6 +28,10 @@ class Substitute(FineTunedStage):
     Each cell is first fitted alone to what its predecessor makes of real inputs; the sequences are
     47 steps long, so that is fast. Then the whole model is fine-tuned against the baseline.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "substitute", "cell": "conv", "steps": 600}]}
+    )
 
     phase: ClassVar[Phase] = Phase.STRUCTURE
 

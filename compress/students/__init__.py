@@ -20,9 +20,9 @@ UNET_CHANNELS = {4: (16, 32, 48, 64), 8: (32, 48, 64)}
 
 
 class UNetStudent(BaseModel):
-    """Depthwise-separable U-Net with sub-pixel upsampling and a context of a minute; see unet.py.
+    """Depthwise-separable U-Net with sub-pixel upsampling and a context of a minute.
 
-    The class's defaults are a middle size; docs/distillation.md has two more.
+    The defaults are a middle size; docs/distillation.md has that of the released student.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -96,7 +96,7 @@ class UNetStudent(BaseModel):
 
 
 class EqtStudent(BaseModel):
-    """EQTransformer narrowed, of operators that int8 has; see eqt.py."""
+    """EQTransformer narrowed, of operators that int8 has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -65,7 +65,7 @@ space:
 PROCESS = """\
 import sys, typer
 import small_models
-from compress.cli_tune import tune
+from compress.cli.tune import tune
 from compress.tuning import study
 from compress.training import loop
 study.load_eqtransformer = lambda path: small_models.student()  # starts in a moment
