@@ -90,7 +90,8 @@ class BandedSelfAttention(AdditiveSelfAttention):
         ]
         weight = tf.nn.softmax(tf.concat(scores, axis=-1))
         parts = [
-            weight[:, :, place, None] * inputs[:, place : place + inner]
+            # A slice that keeps the last axis is one that XNNPACK computes; others it does not.
+            weight[:, :, place : place + 1] * inputs[:, place : place + inner]
             for place in range(self.width)
         ]
         middle = reduce(tf.add, parts)  # TFLite's ADD_N has no int8
@@ -146,8 +147,9 @@ class EdgeCorrection1D(keras.layers.Layer):
         """Correct: [(batch, steps, filters), (batch, samples, channels)] to the first's shape."""
         y, x = inputs
         steps = y.shape[1]
-        first = self._product(x[:, 0], self.first)
-        last = self._product(x[:, -1], self.last)
+        # Slices that keep the axis of the samples, for XNNPACK as well.
+        first = self._product(x[:, :1], self.first)
+        last = self._product(x[:, -1:], self.last)
         y += tf.pad(first, [[0, 0], [0, steps - self.first_outputs], [0, 0]])
         return y + tf.pad(last, [[0, 0], [steps - self.last_outputs, 0], [0, 0]])
 

@@ -164,7 +164,8 @@ def _onnx_operators(content: bytes) -> Iterator[Operator]:
 def _onnx_graph(graph: Any, seen: set[str]) -> Iterator[Operator]:
     """QDQ: an operator between dequantized inputs and a quantized output computes in integers.
 
-    That is what ONNX Runtime makes of it when it opens the file.
+    That is what ONNX Runtime makes of it when it opens the file. Whether they have a sign, which
+    depends on what processors have kernels for, is not told apart.
     """
     import onnx
     from onnx import numpy_helper
@@ -172,7 +173,7 @@ def _onnx_graph(graph: Any, seen: set[str]) -> Iterator[Operator]:
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
     stored_as = {
-        node.input[0]: constants[node.input[2]].dtype.name
+        node.input[0]: constants[node.input[2]].dtype.name.removeprefix("u")
         for node in graph.node
         if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in constants
     }

@@ -7,14 +7,20 @@ from collections import defaultdict
 from rich.console import Console
 from rich.table import Table
 
+from compress.evaluation.delegation import Delegation
 from compress.evaluation.inspection import CONVERSIONS, Inspection, Operator
 
 LISTED = 12
 """Operators in float that are listed one by one; of more the rest is counted."""
 
 
-def show_inspection(console: Console, name: str, found: Inspection) -> None:
-    """A row for each kind of operator and precision, the largest first, and what to look at."""
+def show_inspection(
+    console: Console, name: str, found: Inspection, delegated: Delegation | None
+) -> None:
+    """A row for each kind of operator and precision, the largest first, and what to look at.
+
+    `delegated` is how a TFLite file runs.
+    """
     groups: dict[tuple[str, str], list[Operator]] = defaultdict(list)
     for operator in found.operators:
         groups[operator.kind, operator.precision].append(operator)
@@ -34,7 +40,10 @@ def show_inspection(console: Console, name: str, found: Inspection) -> None:
         weight = sum(operator.bytes for operator in operators)
         table.add_row(kind, precision, f"{len(operators)}", f"{weight:,}")
     console.print(table)
-    for line in findings(found):
+    lines = findings(found)
+    if delegated is not None:
+        lines.append(delegation_finding(delegated))
+    for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -62,6 +71,22 @@ def findings(found: Inspection) -> list[str]:
     if found.file.endswith(".tflite") and conversions > 2:
         lines.append(f"{conversions} operators convert between integers and floats; 2 are enough.")
     return lines
+
+
+def delegation_finding(delegated: Delegation) -> str:
+    """What XNNPACK leaves to the interpreter, as a sentence."""
+    if not delegated.outside:
+        return f"XNNPACK computes everything, in {_partitions(delegated)}."
+    kinds = ", ".join(f"{number} {kind}" for kind, number in delegated.outside.items())
+    number = sum(delegated.outside.values())
+    return (
+        f"XNNPACK computes {delegated.inside} operators, in {_partitions(delegated)}; "
+        f"{number} run outside it: {kinds}."
+    )
+
+
+def _partitions(delegated: Delegation) -> str:
+    return f"{delegated.partitions} partition{'s' * (delegated.partitions != 1)}"
 
 
 def _listed(operators: tuple[Operator, ...]) -> str:
