@@ -1,12 +1,13 @@
 # make run   sets everything up and runs the default pipeline
 # make test  sets everything up and runs the checks and the tests
+# make audit asks an advisory service about the locked packages; needs a network
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lock clean
+.PHONY: run test audit lock clean
 
 run: $(INSTALLED)
 	$(BIN)/compress run pipeline.yaml
@@ -23,6 +24,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+audit:
+	PYTHON=$(PYTHON) .ci/audit
 
 # Needs uv; writes the newest versions that constraints.txt and pyproject.toml allow.
 lock:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 # Importing the layers registers them with Keras, which looks them up by name when it loads.
 import baseline.layers  # noqa: F401
-from baseline.errors import InputError
-from baseline.keras import keras
+from baseline.errors import InputError, pass_interrupt
+from baseline.keras import keras, tf
+from baseline.untrusted import bounded_weights, require_harmless_keras
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
@@ -24,10 +24,23 @@ def load_keras(path: Path) -> keras.Model:
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: not a whole `.keras` file (it is no zip archive).")
+    require_harmless_keras(path)
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+        with bounded_weights(path):
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
+    except Exception as error:  # whatever Keras makes of a description that makes no sense
+        pass_interrupt(error)
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: cannot be loaded as a Keras 2 model: {reason}") from None
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{path}: holds a {type(model).__name__} and no model.")
+    _require_finite(path, model)
+    return model
+
+
+def _require_finite(path: Path, model: keras.Model) -> None:
+    for weight in model.weights:
+        if not bool(tf.reduce_all(tf.math.is_finite(weight))):
+            raise InputError(f"{path}: weight {weight.name} holds numbers that are not finite.")

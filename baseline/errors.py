@@ -20,3 +20,15 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
+
+
+def pass_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt where that is what stands behind an error.
+
+    For whoever catches everything: h5py makes a SystemError of a Ctrl-C in the wrong moment.
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        behind = behind.__cause__ or behind.__context__

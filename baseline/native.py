@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import sys
 import tempfile
@@ -13,10 +14,14 @@ from collections.abc import Iterator
 def quiet_stderr() -> Iterator[None]:
     """Keep what native code writes to standard error off the terminal; show it if the block fails.
 
-    TensorFlow and LiteRT log notices from C++ that no Python log level holds back.
+    TensorFlow and LiteRT log notices from C++ that no Python log level holds back. Where native
+    code takes the process along, Python still tells the signal and the place.
     """
     sys.stderr.flush()
     kept = os.dup(2)
+    watched = faulthandler.is_enabled()
+    if not watched:
+        faulthandler.enable(kept)
     with tempfile.TemporaryFile() as scratch:
         os.dup2(scratch.fileno(), 2)
         try:
@@ -26,6 +31,8 @@ def quiet_stderr() -> Iterator[None]:
             os.write(kept, scratch.read())
             raise
         finally:
+            if not watched:
+                faulthandler.disable()
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)

@@ -21,8 +21,9 @@ from pydantic import ValidationError
 
 from baseline.architecture import EqtConfig, build_eqtransformer
 from baseline.contract import WINDOW_SHAPE
-from baseline.errors import InputError
+from baseline.errors import InputError, pass_interrupt
 from baseline.keras import keras
+from baseline.untrusted import bounded_weights, require_own_contents
 
 RESIDUAL_CONVOLUTIONS = 2
 TRANSFORMERS = 2
@@ -46,13 +47,18 @@ def load_eqtransformer(path: Path) -> keras.Model:
     """
     try:
         with h5py.File(path, "r") as file:
+            require_own_contents(path, file)
             layers = _read_layers(path, file)
             config, places = _understand(path, layers)
-            model = build_eqtransformer(config)
+            with bounded_weights(path):
+                model = build_eqtransformer(config)
             _assign(path, file, model, places)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
-    except (OSError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever h5py makes of a damaged file
+        pass_interrupt(error)
         raise InputError(
             f"{path}: not a readable HDF5 file ({error}).",
             "It may be cut short: compare its size with that of the original.",

@@ -40,7 +40,9 @@ class _Gate(BaseModel):
 class AccuracyGate(_Gate):
     """The candidate is not worse than the reference in one metric, but for a margin."""
 
-    metric: Literal[HigherIsBetter, LowerIsBetter] = Field(description="What is compared; docs/method.md says how it is measured.")
+    metric: Literal[HigherIsBetter, LowerIsBetter] = Field(
+        description="What is compared; docs/method.md says how it is measured."
+    )
     margin: float = Field(
         ge=0.0,
         description="How much worse the candidate may be, in the metric's own unit: a fraction for "
@@ -116,12 +118,15 @@ class Measured:
             where nothing was timed.
         parity: greatest absolute difference between the exported model and its origin; None where
             nothing was exported.
+        fault: why its answers are none of a model that works (`compress.evaluation.answers`); ""
+            where nothing is known against them.
     """
 
     counts: Counts
     cost: dict[str, float] = field(default_factory=dict)
     latency: LatencyRatio | None = None
     parity: float | None = None
+    fault: str = ""
 
 
 class Outcome(StrEnum):
@@ -171,7 +176,8 @@ def judge(
 ) -> list[Verdict]:
     """Hold `candidate` against every rule, in the order of `gates`.
 
-    A `CostGate` with two limits gives two verdicts.
+    A `CostGate` with two limits gives two verdicts. A candidate that answers with what is no
+    number, or always the same, fails one more rule, which nobody has to declare.
 
     Args:
         gates: the rules.
@@ -208,6 +214,9 @@ def judge(
             verdicts.append(_judge_maximum(gate.measure, gate.maximum, candidate))
     if gates.parity is not None:
         verdicts.append(_judge_parity(gates.parity.maximum_difference, candidate.parity))
+    if candidate.fault:
+        rule, reason = "answers are numbers that depend on the window", candidate.fault
+        verdicts.append(Verdict(rule, Outcome.FAIL, math.nan, math.nan, None, f"{reason}."))
     return verdicts
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from baseline.errors import InputError
 from compress.gates import Measured
 from compress.results import from_document, to_document
@@ -24,7 +26,8 @@ FORMAT = 1
 KIND = "measured model"
 RESULTS_FILE = "results.json"
 BUNDLE_FILE = "metadata.json"
-MAXIMUM_BYTES = 500_000_000
+MAXIMUM_BYTES = 64_000_000
+"""Of a document: 300,000 records. Of more, damaged on purpose, Python makes gigabytes."""
 
 NOT_OF_WINDOWS = frozenset({"thresholds", "latency_pairs", "latency_seconds"})
 """Evaluation settings that do not choose windows. Thresholds belong to the model."""
@@ -115,11 +118,11 @@ def read_stored(name: str) -> StoredModel:
     try:
         if document.get("kind") == KIND:
             _no_label(path, label)
-            return _of_reference(document, path)
+            return _sound(_of_reference(document, path))
         if "pipeline" in document and "models" in document:
-            return _of_run(document, path, label)
+            return _sound(_of_run(document, path, label))
         if "protocol" in document and "models" in document:
-            return _of_evaluation(document, path, label)
+            return _sound(_of_evaluation(document, path, label))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             f"{path}: is damaged, or was written by another version ({error!r}).",
@@ -162,7 +165,7 @@ def read_document(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8 text.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error}).") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: holds no JSON object.")
@@ -223,7 +226,7 @@ def _of_bundle(folder: Path, label: str | None) -> StoredModel:
     path = folder / COUNTS_FILE
     text = read_counts(folder)
     try:
-        stored = _of_reference(json.loads(text), path)
+        stored = _sound(_of_reference(json.loads(text), path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path}: was written by another version ({error!r}).", "Export the model again."
@@ -264,6 +267,16 @@ def _of_reference(document: dict[str, Any], path: Path) -> StoredModel:
     )
 
 
+def _sound(stored: StoredModel) -> StoredModel:
+    """The same, if everything in it is of its kind; raises TypeError if not."""
+    sections = (stored.protocol, stored.thresholds, stored.versions, stored.provenance)
+    if not isinstance(stored.fingerprint, str) or not all(isinstance(s, dict) for s in sections):
+        raise TypeError("a fingerprint is no text, or a section no object")
+    if not all(isinstance(number, int | float) for number in stored.thresholds.values()):
+        raise TypeError("a threshold is no number")
+    return stored
+
+
 def _measured(document: dict[str, Any], path: Path) -> Measured:
     try:
         measured = from_document(document)
@@ -272,6 +285,9 @@ def _measured(document: dict[str, Any], path: Path) -> Measured:
     numbers = [*measured.cost.values(), *([] if measured.parity is None else [measured.parity])]
     if not all(isinstance(number, int | float) for number in numbers):
         raise TypeError("a cost is no number")
+    signed = np.array([column.endswith("_residual_sum") for column in measured.counts.columns])
+    if (measured.counts.values[:, ~signed] < 0).any():
+        raise ValueError("a count is negative")
     return measured
 
 

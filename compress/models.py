@@ -19,6 +19,7 @@ from compress.evaluation.picker import Thresholds
 from compress.store import KERAS_FILE, MANIFEST_FILE, TFLITE_FILE
 from export.bundle import METADATA_FILE, read_bundle
 from export.runtimes import KerasRunner, Runner, load_runner
+from export.trial import require_runnable
 
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 
@@ -41,13 +42,20 @@ class NamedModel:
 def find(name: str) -> NamedModel:
     """Find a model by published name, file, bundle folder or stage folder.
 
-    A stage's folder stands for what that stage deploys, its TFLite file.
+    A stage's folder stands for what that stage deploys, its TFLite file. Where the file came from
+    is not known, so it is tried first in a process of its own (`export.trial`).
 
     Raises:
-        InputError: there is none, or a bundle is damaged.
+        InputError: there is none, a bundle is damaged, or the model cannot be opened and run.
     """
     if name in PUBLISHED:
         return NamedModel(name, fetch(name))
+    found = _find_file(name)
+    require_runnable(found.path)
+    return found
+
+
+def _find_file(name: str) -> NamedModel:
     path = Path(name)
     if path.is_file():
         return NamedModel(name, path)
@@ -71,7 +79,7 @@ def find_keras(name: str) -> NamedModel:
         InputError: there is none, or it is an exported model already.
     """
     stage = Path(name) / KERAS_FILE
-    found = NamedModel(name, stage) if stage.is_file() else find(name)
+    found = find(str(stage) if stage.is_file() else name)
     if found.path.suffix not in KERAS_ENDINGS:
         raise InputError(
             f"{name}: is an exported model ({found.path.suffix}), which cannot be exported again.",

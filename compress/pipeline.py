@@ -35,6 +35,7 @@ from compress.data.feeds import random_windows
 from compress.data.records import Source
 from compress.data.reference import reference_windows
 from compress.data.sources import check_disjoint, open_set
+from compress.evaluation.answers import watched
 from compress.evaluation.cost import Cost, file_bytes, keras_multiply_adds, operators
 from compress.evaluation.disagreement import WindowFacts, window_facts
 from compress.evaluation.examples import (
@@ -82,6 +83,7 @@ from export.bundle import write_bundle
 from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
 from export.reference import record
 from export.runtimes import KerasRunner, load_runner
+from export.trial import require_runnable
 
 if TYPE_CHECKING:
     from baseline.keras import keras
@@ -156,6 +158,7 @@ def resolve_baseline(pipeline: Pipeline, folder: Path) -> tuple[Path, str]:
                 f"{folder}.",
                 f"Give {' or '.join(PUBLISHED)}, or the path of an .h5 or .keras file.",
             )
+        require_runnable(path)
     return path, file_hash(path)
 
 
@@ -575,16 +578,17 @@ class _Runner:
             InputError: a float32 file does not compute what the Keras graph does.
         """
         runner, graph = load_runner(path), _load(artifact)
+        answering, answers = watched(runner)
         scores = score_windows(
-            runner,
+            answering,
             self.data.evaluation,
             self.pipeline.evaluation,
             self.progress,
             f"{label}: evaluate",
         )
         with self._waiting(f"{label}: compare with Keras, measure latency"):
-            parity = compare_outputs(runner, KerasRunner(graph), self.reference_windows)
-            if precision is Precision.FLOAT32:
+            parity = compare_outputs(answering, KerasRunner(graph), self.reference_windows)
+            if precision is Precision.FLOAT32 and not answers.not_finite:
                 parity.require(FLOAT32_TOLERANCE, label)
             latency = None
             if path != baseline.tflite:
@@ -596,9 +600,10 @@ class _Runner:
                     seconds=self.pipeline.evaluation.latency_seconds,
                 )
         cost = Cost(graph.count_params(), keras_multiply_adds(graph), *file_bytes(path))
-        measured = Measured(scores.counts(), cost.to_dict(), latency, parity.maximum_difference)
+        compared = None if answers.not_finite else parity.to_dict()
+        measured = Measured(scores.counts(), cost.to_dict(), latency, fault=answers.fault())
         used = operators(path)
-        document = to_document(measured, parity.to_dict()) | {
+        document = to_document(measured, compared) | {
             "sha256": file_hash(path),
             "operators": used,
             "precision": precision.value,

@@ -20,6 +20,7 @@ def to_document(measured: Measured, parity: dict[str, float] | None = None) -> d
         "latency": asdict(measured.latency) if measured.latency else None,
         "parity": parity,
         "counts": json.loads(measured.counts.to_json()),
+        "fault": measured.fault,
     }
 
 
@@ -31,6 +32,7 @@ def from_document(document: dict[str, Any]) -> Measured:
         cost=document["cost"],
         latency=LatencyRatio(**latency) if latency else None,
         parity=parity["maximum_difference"] if parity else None,
+        fault=str(document.get("fault", "")),
     )
 
 
@@ -49,6 +51,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
     """One verdict, for JSON."""
     document = asdict(verdict)
     document["measured"] = _finite(verdict.measured)
+    document["bound"] = _finite(verdict.bound)
     return document
 
 

@@ -16,7 +16,14 @@ from baseline.errors import InputError
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[str | int]
 
-MAXIMUM_BYTES = 1_000_000
+MAXIMUM_BYTES = 50_000
+"""Of a file, which takes up to five seconds to parse; pipelines have 5,000."""
+
+MAXIMUM_CAUSES = 1000
+
+MAXIMUM_PROBLEMS = 20
+MAXIMUM_SHOWN = 200
+"""Of one error: problems, and characters of a value."""
 
 
 @dataclass
@@ -51,12 +58,12 @@ def read_yaml(path: Path) -> YamlFile:
         if path.stat().st_size > MAXIMUM_BYTES:
             raise InputError(f"{path}: larger than {MAXIMUM_BYTES:,} bytes.")
         text = path.read_text(encoding="utf-8")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise InputError(f"{path}, line {line}: aliases are not allowed.")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = _WithoutAliases(path, text)
+        try:
+            node = loader.get_single_node()
+            data = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
     except UnicodeDecodeError:
@@ -64,11 +71,27 @@ def read_yaml(path: Path) -> YamlFile:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}.") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep.") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: not valid YAML: {error}.") from None
     lines: dict[tuple[str | int, ...], int] = {}
     _note_lines(path, node, (), lines)
     return YamlFile(path, data, lines)
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    """Plain values only, and each written out: a few aliases can stand for billions of values."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(text)
+        self._path = path
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1
+            raise InputError(f"{self._path}, line {line}: aliases are not allowed.")
+        return super().compose_node(parent, index)
 
 
 def _note_lines(path: Path, node: Any, place: tuple[str | int, ...], lines: dict[Any, int]) -> None:
@@ -104,7 +127,7 @@ def override(file: YamlFile, assignment: str) -> None:
         )
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         raise InputError(f"--set {assignment}: the value is not valid YAML ({error}).") from None
     target = file.data
     for depth, key in enumerate(keys):
@@ -137,7 +160,7 @@ def validate(file: YamlFile, model: type[Model]) -> Model:
     try:
         return model.model_validate(file.data, context={"folder": file.path.resolve().parent})
     except ValidationError as error:
-        found = error.errors()
+        found = error.errors(include_url=False)[:MAXIMUM_CAUSES]
         # What is said of a whole list or section follows from what is wrong inside it.
         causes = [
             problem
@@ -148,7 +171,9 @@ def validate(file: YamlFile, model: type[Model]) -> Model:
                 for other in found
             )
         ]
-        problems = [_describe(file, problem, model) for problem in causes]
+        problems = [_describe(file, problem, model) for problem in causes[:MAXIMUM_PROBLEMS]]
+        if len(causes) > MAXIMUM_PROBLEMS:
+            problems.append("More is wrong.")
         raise InputError("\n".join(problems)) from None
 
 
@@ -164,10 +189,22 @@ def _describe(file: YamlFile, problem: Any, model: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = problem.get("input")
-    shown = "" if isinstance(given, dict | list) or problem["type"] == "missing" else f": {given!r}"
+    shown = (
+        ""
+        if isinstance(given, dict | list) or problem["type"] == "missing"
+        else f": {_short(given)}"
+    )
     if problem["type"] == "missing":
         message = "this key is missing"
     return f"{where}{shown}: {message}."
+
+
+def _short(given: Any) -> str:
+    try:
+        text = repr(given)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MAXIMUM_SHOWN else f"{text[:MAXIMUM_SHOWN]}..."
 
 
 def _without_tags(data: Any, location: Location) -> list[str | int]:

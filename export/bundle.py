@@ -25,11 +25,16 @@ from export.c_source import HEADER_FILE, SOURCE_FILE, c_source
 from export.convert import Format, Precision
 from export.reference import MAXIMUM_BYTES, Reference, decode, encode, record
 from export.runtimes import load_runner
+from export.trial import MAXIMUM_BYTES as MAXIMUM_MODEL_BYTES
+from export.trial import require_runnable
 
 METADATA_FILE = "metadata.json"
 COUNTS_FILE = "counts.json"
 REFERENCE_FILE = "reference.npz"
 CARD_FILE = "README.md"
+
+MAXIMUM_METADATA_BYTES = 2**20
+MAXIMUM_COUNTS_BYTES = 2**26
 
 EXPORT_AGAIN = "Export the model again."
 
@@ -183,6 +188,8 @@ def read_bundle(folder: Path) -> tuple[Metadata, Path]:
     """
     path = folder / METADATA_FILE
     try:
+        if path.stat().st_size > MAXIMUM_METADATA_BYTES:
+            raise InputError(f"{path}: is larger than {MAXIMUM_METADATA_BYTES:,} bytes.")
         metadata = Metadata.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{folder}: not a bundle ({METADATA_FILE}: {error.strerror}).") from None
@@ -192,9 +199,12 @@ def read_bundle(folder: Path) -> tuple[Metadata, Path]:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: {key}: {first['msg']}.") from None
-    if Path(metadata.file).name != metadata.file:
-        raise InputError(f"{path}: its model {metadata.file!r} is not in the bundle's folder.")
-    content = _read_part(folder, metadata.file, metadata.sha256)
+    if metadata.file != f"model.{metadata.format.value}":
+        raise InputError(
+            f"{path}: its model is {metadata.file[:100]!r}, where a bundle of "
+            f"{metadata.format.value} has model.{metadata.format.value}."
+        )
+    content = _read_part(folder, metadata.file, metadata.sha256, MAXIMUM_MODEL_BYTES)
     if len(content) != metadata.bytes:
         raise InputError(
             f"{path}: bytes: the model has {len(content):,}, not {metadata.bytes:,}.",
@@ -216,7 +226,7 @@ def read_counts(folder: Path) -> str:
             f"Measure it (`compress evaluate {folder} --json FILE`), or let `compress run` export "
             "it.",
         )
-    return _read_part(folder, COUNTS_FILE, metadata.counts_sha256).decode()
+    return _read_part(folder, COUNTS_FILE, metadata.counts_sha256, MAXIMUM_COUNTS_BYTES).decode()
 
 
 def read_reference(folder: Path) -> Reference | None:
@@ -246,6 +256,7 @@ def add_reference(folder: Path, windows: NDArray[np.float32]) -> Metadata:
         InputError: not a bundle, a damaged one, or a model that cannot be run.
     """
     metadata, model = read_bundle(folder)
+    require_runnable(model)
     return write_bundle(
         folder,
         model,
@@ -256,12 +267,12 @@ def add_reference(folder: Path, windows: NDArray[np.float32]) -> Metadata:
     )
 
 
-def _read_part(folder: Path, name: str, sha256: str, maximum_bytes: int | None = None) -> bytes:
+def _read_part(folder: Path, name: str, sha256: str, maximum_bytes: int) -> bytes:
     """The content of one of a bundle's files, if it is what `metadata.json` says."""
     path = folder / name
     if not path.is_file():
         raise InputError(f"{folder}: its {name} is missing.", EXPORT_AGAIN)
-    if maximum_bytes and path.stat().st_size > maximum_bytes:
+    if path.stat().st_size > maximum_bytes:
         raise InputError(f"{path}: is larger than {maximum_bytes:,} bytes.", EXPORT_AGAIN)
     content = path.read_bytes()
     if _sha256(content) != sha256:

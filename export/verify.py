@@ -24,6 +24,7 @@ from export.c_source import HEADER_FILE, SOURCE_FILE
 from export.convert import Format, Precision
 from export.reference import Difference
 from export.runtimes import load_runner
+from export.trial import require_runnable
 
 RUNTIMES = {Format.TFLITE: "ai-edge-litert", Format.ONNX: "onnxruntime"}
 """Packages that run the formats."""
@@ -117,6 +118,7 @@ def verify(folder: Path) -> Verification:
         _require_source(folder, metadata, model.read_bytes())
         same = f"hold the bytes of {metadata.file} and their SHA-256"
         checks.append(Check(f"{HEADER_FILE}, {SOURCE_FILE}", Outcome.PASS, same))
+    require_runnable(model)
     runner = load_runner(model)
     package = RUNTIMES[metadata.format]
     checks.append(Check("runtime", Outcome.PASS, f"{package} {version(package)} loads the model"))

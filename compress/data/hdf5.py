@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,14 @@ from numpy.typing import NDArray
 
 from baseline.errors import InputError
 from compress.data.identity import hash_of_ends
+
+MAXIMUM_NUMBERS = 10_000_000
+"""Of one trace: 9 hours of three components at 100 Hz, where records have minutes."""
+
+MAXIMUM_CHUNK_BYTES = 2**28
+"""Which HDF5 unpacks whole, however little of it is asked for."""
+
+MAXIMUM_TEXT_BYTES = 1000
 
 _DATA = "data"
 _IDENTITY_BYTES = 1 << 20
@@ -90,7 +99,12 @@ def read_scalar(file: h5py.File, path: Path, *names: str) -> str | float | None:
     if dataset is None:
         return None
     with _h5py_errors(path, "/".join(names)):
-        if isinstance(dataset, h5py.Dataset) and dataset.size == 1:
+        if (
+            isinstance(dataset, h5py.Dataset)
+            and dataset.size == 1
+            and dataset.nbytes <= MAXIMUM_TEXT_BYTES
+            and _chunk_bytes(dataset) <= MAXIMUM_TEXT_BYTES
+        ):
             value = np.asarray(dataset[()]).item()
             if isinstance(value, bytes):
                 return value.decode("utf-8")
@@ -129,10 +143,33 @@ def read_trace(file: h5py.File, path: Path, trace_name: str) -> NDArray[np.gener
             )
         if dataset.dtype.kind not in "iuf":
             raise InputError(f"{record} holds {dataset.dtype}, not numbers.")
+        numbers = math.prod(_selected(dataset.shape, selection))
+        if numbers > MAXIMUM_NUMBERS or _chunk_bytes(dataset) > MAXIMUM_CHUNK_BYTES:
+            raise InputError(
+                f"{record} claims {numbers:,} numbers, read in chunks of "
+                f"{_chunk_bytes(dataset):,} bytes (dataset of shape {dataset.shape}).",
+                f"A record may have {MAXIMUM_NUMBERS:,} numbers and chunks of "
+                f"{MAXIMUM_CHUNK_BYTES:,} bytes.",
+            )
         waveform: NDArray[np.generic] = dataset[selection]
     if waveform.size == 0:
         raise InputError(f"{record} has no samples (shape {waveform.shape}).")
     return waveform
+
+
+def _chunk_bytes(dataset: h5py.Dataset) -> int:
+    """Of one chunk; 0 where the dataset is stored in one piece."""
+    return math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
+
+
+def _selected(shape: tuple[int, ...], selection: tuple[int | slice, ...]) -> list[int]:
+    """The extent along each axis that a selection leaves."""
+    whole = [slice(None)] * (len(shape) - len(selection))
+    return [
+        len(range(*part.indices(size)))
+        for size, part in zip(shape, (*selection, *whole), strict=True)
+        if isinstance(part, slice)
+    ]
 
 
 def _parse_location(location: str, path: Path, trace_name: str) -> tuple[int | slice, ...]:

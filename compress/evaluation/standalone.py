@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.progress import Progress
 
+from baseline.errors import InputError
 from compress.accuracy_results import (
     agreement_document,
     curves_document,
@@ -22,6 +23,7 @@ from compress.data.records import SAMPLING_RATE_HZ, Source
 from compress.data.sources import open_folder
 from compress.data.synthetic import SyntheticSource
 from compress.evaluation.agreement import agree
+from compress.evaluation.answers import watched
 from compress.evaluation.latency import compare_files
 from compress.evaluation.picker import Thresholds
 from compress.evaluation.protocol import Protocol, labelled, labelled_windows
@@ -95,10 +97,13 @@ def evaluate_models(
             placements=placements, seed=seed, thresholds=_thresholds(found, thresholds)
         )
         label = Path(name).name
-        scores = score_windows(runner, source, protocol, progress, f"evaluate {label}")
+        answering, answers = watched(runner)
+        scores = score_windows(answering, source, protocol, progress, f"evaluate {label}")
+        if answers.not_finite:
+            raise InputError(f"{name}: {answers.fault()}.", "It is damaged, or was trained so.")
         counts = scores.counts()
         bias = whole_second_bias(runner, source, seed, progress, f"move {label}")
-        result = Measured(counts, cost_of(found, runner).to_dict())
+        result = Measured(counts, cost_of(found, runner).to_dict(), fault=answers.fault())
         measured.append((found.path, result))
         document["models"].append(
             {

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from baseline.errors import InputError
 from compress.data.archive import NS
+from compress.evaluation.answers import load_numeric_runner
 from compress.picking.live import LivePicker, LiveSettings
 from compress.picking.picks import iso
 from compress.picking.sources import SEEDLINK, follow_files, follow_seedlink
-from export.runtimes import load_runner
 
 if TYPE_CHECKING:
     from obspy import Trace
@@ -47,7 +47,7 @@ def follow_inputs(
     Raises:
         InputError: nothing to follow, or it cannot be read or reached.
     """
-    picker = LivePicker(load_runner(model), settings)
+    picker = LivePicker(load_numeric_runner(model), settings)
     writers = [csv.writer(output, lineterminator="\n") for output in outputs]
 
     def write(row: Sequence[object]) -> None:

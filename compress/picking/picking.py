@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from baseline.contract import SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from baseline.errors import InputError
 from compress.data.archive import NS, Archive, nanoseconds, utc
+from compress.evaluation.answers import load_numeric_runner
 from compress.evaluation.picker import Thresholds
 from compress.picking.picks import Detection, Phase
 from compress.picking.preparation import Preparation, length, prepared, time_ns
 from compress.picking.recordings import Recordings, Stretch
 from compress.picking.stacking import Stacking, probabilities
 from compress.picking.streaming import Found, StreamPicker
-from export.runtimes import Runner, load_runner
+from export.runtimes import Runner
 
 FloatArray = NDArray[np.float32]
 
@@ -78,7 +79,7 @@ def pick_recordings(
     found: list[Detection] = []
     done = 0.0
     if jobs == 1 or len(stations) == 1:
-        runner = load_runner(model)
+        runner = load_numeric_runner(model)
         for stretches in stations:
             for stretch in stretches:
                 for detection, seconds in pick_stretch(
@@ -186,7 +187,9 @@ def window_of(
         stretch, start=max(start - around, stretch.start), end=min(end + around, stretch.end)
     )
     waveform = np.concatenate(list(prepared(recordings.archive, part, settings.preparation)))
-    answers = np.concatenate(list(annotate(load_runner(model), recordings.archive, part, settings)))
+    answers = np.concatenate(
+        list(annotate(load_numeric_runner(model), recordings.archive, part, settings))
+    )
     times = np.array([time_ns(part, sample) for sample in range(len(answers))], np.int64)
     inside = (times >= start) & (times < end)
     return stretch.instrument.name, times[inside], waveform[inside], answers[inside]
@@ -244,7 +247,7 @@ def _detection(stretch: Stretch, found: Found) -> Detection:
 
 @lru_cache(maxsize=1)
 def _runner(model: str) -> Runner:
-    return load_runner(Path(model))
+    return load_numeric_runner(Path(model))
 
 
 def _station(

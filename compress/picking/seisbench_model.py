@@ -17,9 +17,10 @@ from baseline.contract import COMPONENTS, DETECTION, SAMPLING_RATE_HZ, WINDOW_SA
 from baseline.errors import InputError
 from compress.data.band_pass import band_pass
 from compress.data.windows import normalise
+from compress.evaluation.answers import load_numeric_runner
 from compress.picking.preparation import BAND_HZ, Preparation
 from export.bundle import read_bundle
-from export.runtimes import load_runner
+from export.trial import require_runnable
 
 try:
     import torch
@@ -79,7 +80,8 @@ class BundleModel(WaveformModel):
             },
         )
         self._band_hz = Preparation(band_hz).band_hz
-        self._runner = load_runner(model, threads)
+        require_runnable(model)
+        self._runner = load_numeric_runner(model, threads)
         # `annotate_async` may run several times at once; a TFLite interpreter may not.
         self._lock = Lock()
 

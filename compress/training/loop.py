@@ -110,7 +110,8 @@ def train(
             folder `products` of its own; only the first one uses `scratch`.
 
     Raises:
-        InputError: the loss is not finite: the training diverged; the batch cannot be divided
+        InputError: the loss or a weight is not finite: the training diverged, and no checkpoint
+            holds such weights; the batch cannot be divided
             among the workers; another worker was lost.
     """
     workers = workers or Workers()
@@ -140,6 +141,8 @@ def train(
                     if after_step is not None:
                         after_step(state.twin, number)
                     checkpoint = number == end or number % CHECKPOINT_STEPS == 0
+                    if checkpoint and not state.finite():
+                        raise _diverged(what, number, plan, "a weight is no number")
                     history.add(number, loss, line=checkpoint or number % HISTORY_STEPS == 0)
                     if checkpoint:
                         checkpoints.save()
@@ -152,10 +155,16 @@ def train(
 
 def _require_finite(loss: float, what: str, number: int, plan: Plan) -> None:
     if not math.isfinite(loss):
-        raise InputError(
-            f"{what}: the loss is not finite at step {number}: the training diverged.",
-            f"Lower its learning_rate ({plan.learning_rate:g}).",
-        )
+        raise _diverged(what, number, plan, "the loss is not finite")
+
+
+def _diverged(what: str, number: int, plan: Plan, sign: str) -> InputError:
+    kept = (number - 1) // CHECKPOINT_STEPS * CHECKPOINT_STEPS
+    return InputError(
+        f"{what}: {sign} at step {number}: the training diverged.",
+        f"Lower its learning_rate ({plan.learning_rate:g})."
+        + (f" The checkpoint of step {kept} is kept: its weights are finite." if kept else ""),
+    )
 
 
 def _segments(first: int, plan: Plan) -> list[tuple[int, int]]:
@@ -282,6 +291,11 @@ class _State:
         if self._matching:
             return self._matching.loss(windows, training)
         return self.twin(windows, training=training), tf.zeros(())
+
+    def finite(self) -> bool:
+        """Whether all weights, and their averages, are numbers: else no checkpoint is worth it."""
+        every = (*self.twin.weights, *self._learned, *self._averaged)
+        return all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in every)
 
     def averaged_predictor(self) -> Predict:
         """What the model with the averaged weights says of windows (batch, 6000, 3).

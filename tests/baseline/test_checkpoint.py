@@ -1,3 +1,6 @@
+import json
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -42,3 +45,44 @@ def test_what_is_no_keras_file_is_refused(content, tmp_path):
         load_keras(tmp_path / "model.keras")
     with pytest.raises(InputError, match="no such file"):
         load_keras(tmp_path / "nothing.keras")
+
+
+def altered(path, change):
+    """The same `.keras` file with another description."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    change(config["config"]["layers"][1]["config"])
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"filters": 10**8}, "describes a model with more than"),
+        ({"kernel_size": [10**9]}, "describes a model with more than"),
+        ({"filters": -1}, "cannot be loaded"),
+        ({"filters": 7}, "cannot be loaded"),
+        ({"filters": "many"}, "cannot be loaded"),
+        ({"activation": "no such one"}, "cannot be loaded"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(change, said, tmp_path):
+    x = keras.Input((6000, 3))
+    model = keras.Model(x, keras.layers.Conv1D(3, 3, padding="same")(x))
+    save_keras(model, tmp_path / "model.keras")
+    altered(tmp_path / "model.keras", lambda config: config.update(change))
+    with pytest.raises(InputError, match=said):
+        load_keras(tmp_path / "model.keras")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    x = keras.Input((6000, 3))
+    model = keras.Model(x, keras.layers.Conv1D(3, 3, padding="same")(x))
+    model.set_weights([w * np.nan for w in model.get_weights()])
+    save_keras(model, tmp_path / "model.keras")
+    with pytest.raises(InputError, match="not finite"):
+        load_keras(tmp_path / "model.keras")

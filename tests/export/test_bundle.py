@@ -81,7 +81,7 @@ def test_altered_model_is_refused(bundle):
 @pytest.mark.parametrize("file", ["../../etc/passwd", "/etc/passwd", "sub/model.tflite"])
 def test_model_outside_the_bundle_is_refused(file, bundle):
     alter(bundle, file=file)
-    with pytest.raises(InputError, match="not in the bundle's folder"):
+    with pytest.raises(InputError, match="where a bundle of tflite has model"):
         read_bundle(bundle)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from killed_training import labels_feed, strided
 
 from baseline.errors import InputError
+from baseline.keras import tf
 from compress.data.augmentation import Augmentation
 from compress.data.feeds import TargetFeed
 from compress.data.mixture import Mixture, Share
@@ -255,3 +256,20 @@ def test_training_killed_at_random_moments_ends_as_if_nothing_had_been(tmp_path)
     assert json.loads((whole / "hard-negatives-1.json").read_text()), "none were found"
     resumed = json.loads((killed / "student.training.json").read_text())["steps"]
     assert resumed < 50, "the last process should have gone on from a checkpoint"
+
+
+def test_no_checkpoint_holds_weights_that_are_no_numbers(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 2)
+
+    def spoil(twin, step):
+        if step == 4:
+            twin.trainable_variables[0].assign(twin.trainable_variables[0] * np.nan)
+
+    with pytest.raises(InputError, match=r"a weight is no number at step 4: .*diverged") as caught:
+        trained(strided(), after_step=spoil)
+    assert "The checkpoint of step 2 is kept" in caught.value.hint
+    kept = tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
+    values = [tf.train.load_variable(kept, name) for name, _ in tf.train.list_variables(kept)]
+    floats = [value for value in values if np.asarray(value).dtype.kind == "f"]
+    assert len(floats) > 10
+    assert all(np.isfinite(value).all() for value in floats)
