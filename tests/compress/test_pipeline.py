@@ -143,7 +143,7 @@ def test_every_stage_is_a_row_with_its_numbers(results):
         "export onnx-float32",
     ]
     baseline, simplified, distilled, quantized, tflite, onnx = results["models"]
-    norm = 4 * 16
+    norm = 4 * 24
     assert baseline["cost"]["parameters"] == simplified["cost"]["parameters"] + norm
     assert baseline["parity"]["maximum_difference"] < 1e-4
     assert baseline["metrics"]["p_recall_0.5s"]["point"] > 0.8
