@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,15 +239,20 @@ def test_an_earlier_stage_is_found_by_its_label_and_changes_the_key(tmp_path):
 def test_a_file_is_found_beside_the_pipeline_and_its_content_is_in_the_key(tmp_path, monkeypatch):
     folder = tmp_path / "pipelines"
     folder.mkdir()
-    (folder / "mine.tflite").write_bytes(b"one")
+    released = Path(__file__).resolve().parents[3] / "artifacts/released"
+    one, other = (
+        (released / f"{name}-tflite-float32/model.tflite").read_bytes()
+        for name in ("student", "student-small")
+    )
+    (folder / "mine.tflite").write_bytes(one)
     monkeypatch.chdir(tmp_path)
     pipeline = declared(folder, "mine.tflite")
     assert pipeline.stages[1].teachers[0].model == "pipelines/mine.tflite"
     before = key(pipeline)
-    (folder / "mine.tflite").write_bytes(b"other")
+    (folder / "mine.tflite").write_bytes(other)
     assert key(pipeline) != before
     # From where the command runs, too.
-    (tmp_path / "here.tflite").write_bytes(b"one")
+    (tmp_path / "here.tflite").write_bytes(one)
     assert declared(folder, "here.tflite").stages[1].named_models() == ("here.tflite",)
 
 
