@@ -193,7 +193,7 @@ def test_report_says_what_became_of_each_layer(folder, results):
     ]
     report = (folder / "run/report.md").read_text()
     assert "| stem_norm | removed | folded into stem_conv |" in report
-    assert "Kept: stem_relu, " in report
+    assert "Kept: stem_conv, " in report
 
 
 def test_bundles_run_and_say_where_they_come_from(folder, windows):
