@@ -295,7 +295,9 @@ class _State:
     def finite(self) -> bool:
         """Whether all weights, and their averages, are numbers: else no checkpoint is worth it."""
         every = (*self.twin.weights, *self._learned, *self._averaged)
-        return all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in every)
+        # Masks and counters are integers, which are always finite.
+        numbers = (weight for weight in every if weight.dtype.is_floating)
+        return all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in numbers)
 
     def averaged_predictor(self) -> Predict:
         """What the model with the averaged weights says of windows (batch, 6000, 3).
