@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from baseline.batch_norm import scale_and_shift
 from baseline.keras import keras
 from compress.graphs.edit import Change, children, is_output, parents, place, rebuild, remove
 from compress.rewrites import Rewritten
@@ -17,9 +16,8 @@ LINEAR = (keras.layers.Conv1D, keras.layers.Dense, keras.layers.SeparableConv1D)
 def fold_batch_norms(model: keras.Model) -> Rewritten:
     """With every BatchNormalization that directly follows a linear layer folded into it.
 
-    y = gamma (x - mean) / sqrt(variance + epsilon) + beta is a scale and a shift per channel, which
-    the kernel and the bias before it can take on. Where something else reads the layer before, or
-    stands between, the normalization stays, with a note.
+    The kernel and the bias before it take on its scale and its shift by channel. Where something
+    else reads the layer before, or stands between, the normalization stays, with a note.
     """
     readers = children(model)
     changes: dict[str, Change] = {}
@@ -53,11 +51,7 @@ def _obstacle(
 
 def _folded(norm: keras.layers.BatchNormalization) -> Change:
     """The change that puts scale and shift of `norm` into the layer before it."""
-    ones = np.ones(norm.moving_mean.shape, np.float32)
-    gamma = norm.gamma.numpy() if norm.scale else ones
-    beta = norm.beta.numpy() if norm.center else 0 * ones
-    scale = gamma / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
-    shift = beta - norm.moving_mean.numpy() * scale
+    scale, shift = scale_and_shift(norm)
 
     def fold(layer: keras.layers.Layer, inputs: Any) -> Any:
         weights = layer.get_weights()

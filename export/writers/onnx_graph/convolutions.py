@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from baseline.batch_norm import scale_and_shift
 from baseline.keras import keras
 from export.writers.onnx_graph.elementwise import activated, knows
-from export.writers.onnx_graph.graph import Call, Graph, Padded, Signal, scale_and_shift
+from export.writers.onnx_graph.graph import Call, Graph, Padded, Signal
 
 Kernel = NDArray[np.float32]
 

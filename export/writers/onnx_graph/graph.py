@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from baseline.keras import keras
@@ -209,17 +208,6 @@ class Call:
     layer: keras.layers.Layer
     inputs: list[Signal]
     norm: keras.layers.BatchNormalization | None = None
-
-
-def scale_and_shift(
-    norm: keras.layers.BatchNormalization,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What a batch normalization multiplies each channel by, and what it adds then."""
-    mean = norm.moving_mean.numpy()
-    gamma = norm.gamma.numpy() if norm.scale else np.ones_like(mean)
-    beta = norm.beta.numpy() if norm.center else np.zeros_like(mean)
-    scale = gamma / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
-    return scale, beta - mean * scale
 
 
 def _value(name: str, signal: Signal) -> onnx.ValueInfoProto:
