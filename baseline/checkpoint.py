@@ -40,7 +40,12 @@ def load_keras(path: Path) -> keras.Model:
     return model
 
 
+def is_finite(weight: tf.Variable) -> bool:
+    """Whether a weight holds finite numbers alone, as integers (masks, counters) always do."""
+    return not weight.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(weight)))
+
+
 def _require_finite(path: Path, model: keras.Model) -> None:
     for weight in model.weights:
-        if not bool(tf.reduce_all(tf.math.is_finite(weight))):
+        if not is_finite(weight):
             raise InputError(f"{path}: weight {weight.name} holds numbers that are not finite.")

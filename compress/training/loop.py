@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
+from baseline.checkpoint import is_finite
 from baseline.contract import PREDICTION_SHAPE, WINDOW_SHAPE
 from baseline.errors import InputError
 from baseline.keras import keras, tf
@@ -295,9 +296,7 @@ class _State:
     def finite(self) -> bool:
         """Whether all weights, and their averages, are numbers: else no checkpoint is worth it."""
         every = (*self.twin.weights, *self._learned, *self._averaged)
-        # Masks and counters are integers, which are always finite.
-        numbers = (weight for weight in every if weight.dtype.is_floating)
-        return all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in numbers)
+        return all(is_finite(weight) for weight in every)
 
     def averaged_predictor(self) -> Predict:
         """What the model with the averaged weights says of windows (batch, 6000, 3).
