@@ -20,10 +20,10 @@ from typing import Any
 
 from rich.progress import Progress
 
+from baseline.processes import last_line, run_module
 from baseline.published import PUBLISHED, cache_directory, cached, cached_file
 from compress.evaluation.machine import describe_machine
 from compress.store import heading, versions
-from export.workers import SOURCE_ROOT
 
 TIME_LIMIT_S = 180.0
 """For one runtime to answer; TensorFlow takes seconds to import on a fast machine."""
@@ -169,26 +169,15 @@ def try_runtime(name: str, folder: Path, module: str = "compress.doctor_checks")
 
     Args:
         name: a key of `compress.doctor_checks.CHECKS`.
-        folder: where it may leave files, for later ones.
+        folder: where it may leave files, for later ones; absolute.
         module: that has the checks (tests put a crashing one in its place).
     """
     missing = [module for module in _MODULES[name] if find_spec(module) is None]
     if missing:
         return Trial(name, Outcome.ABSENT, reason=f"{', '.join(missing)}: no such package")
-    paths = [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")]
     begin = time.monotonic()
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, name, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            timeout=TIME_LIMIT_S,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            check=False,
-        )
+        done = run_module(module, name, str(folder), time_limit_s=TIME_LIMIT_S)
     except subprocess.TimeoutExpired:
         return Trial(name, Outcome.FAILS, TIME_LIMIT_S, "no answer, so it was stopped")
     seconds = round(time.monotonic() - begin, 2)
@@ -197,8 +186,7 @@ def try_runtime(name: str, folder: Path, module: str = "compress.doctor_checks")
     if done.returncode < 0:
         reason = f"it crashed ({signal.Signals(-done.returncode).name})"
     else:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1][:500] if lines else f"it ended with {done.returncode} and no word"
+        reason = last_line(done.stderr) or f"it ended with {done.returncode} and no word"
     return Trial(name, Outcome.FAILS, seconds, reason)
 
 

@@ -1,8 +1,8 @@
 """The process that workers are forked from, with TensorFlow imported.
 
-    python -m export.foreman MODULE...
+    python -m export.foreman
 
-imports the modules, says so, and takes orders, a line of JSON each on standard input. For each
+imports it, says so, and takes orders, a line of JSON each on standard input. For each
 it forks a worker, tells its process number, waits for its end and tells how it ended. It ends
 itself when its standard input does.
 
@@ -14,7 +14,6 @@ starts its own with the first operation, which happens in workers alone.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import resource
@@ -25,11 +24,11 @@ import traceback
 from typing import Any
 
 
-def main(*modules: str) -> None:
-    """Import the modules, then fork workers as they are ordered."""
+def main() -> None:
+    """Import TensorFlow, then fork workers as they are ordered."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the workers, and for who ordered
-    for module in modules:
-        importlib.import_module(module)
+    import baseline.keras  # noqa: F401
+
     _tell(True)
     for line in sys.stdin:
         order = json.loads(line)
@@ -74,4 +73,4 @@ def _work(order: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

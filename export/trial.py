@@ -15,14 +15,13 @@ from __future__ import annotations
 import hashlib
 import signal
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from baseline.errors import InputError
+from baseline.processes import last_line, run_module
 from baseline.published import cache_directory
 from export.trial_worker import CPU_LIMIT_S, REFUSED
-from export.workers import SOURCE_ROOT
 
 MAXIMUM_BYTES = 2**28
 """Of a model's file; EQTransformer has 1.5 MB."""
@@ -70,19 +69,8 @@ def require_runnable(path: Path) -> None:
 
 
 def _try(path: Path) -> None:
-    command = [sys.executable, "-m", "export.trial_worker", str(path.resolve())]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            timeout=TIME_LIMIT_S,
-            cwd=SOURCE_ROOT,
-            check=False,
-        )
+        done = run_module("export.trial_worker", str(path.resolve()), time_limit_s=TIME_LIMIT_S)
     except subprocess.TimeoutExpired:
         raise InputError(
             f"{path}: was not opened and run once within {TIME_LIMIT_S:g} s, so it is not used."
@@ -97,8 +85,7 @@ def _try(path: Path) -> None:
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise InputError(f"{path}: crashes what runs it ({name}), so it is not used.", advice)
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    reason = lines[-1][:500] if lines else ""
+    reason = last_line(done.stderr)
     if done.returncode == REFUSED:
         raise InputError(f"{path}: {reason}")
     if done.returncode:

@@ -22,16 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from baseline.errors import InputError
+from baseline.processes import SOURCE_ROOT, last_line
 
 TIME_LIMIT_S = 900.0
 
 MEMORY_LIMIT_BYTES = 12 * 2**30
 """Address space, of which TensorFlow alone maps several GB without using them."""
-
-SOURCE_ROOT = Path(__file__).resolve().parents[1]
-
-IMPORTED = ("baseline.keras", "tensorflow", "tf_keras")
-"""What every worker takes and is slow to import."""
 
 
 class ConversionError(InputError):
@@ -78,7 +74,7 @@ def run_worker(
             "another format or precision.",
         )
     if code:
-        last = _last_line(said)
+        last = last_line(said)
         raise ConversionError(f"Converting {what}: {last or 'the converter failed silently'}")
 
 
@@ -93,7 +89,7 @@ class _Foreman:
         self.owner = os.getpid()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "export.foreman", *IMPORTED],
+            [sys.executable, "-m", "export.foreman"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -165,7 +161,7 @@ class _Foreman:
     def _obituary(self) -> str:
         code = self._process.wait()
         self._errors.seek(0)
-        said = _last_line(self._errors.read().decode(errors="replace"))
+        said = last_line(self._errors.read().decode(errors="replace"))
         return f"the process that starts converters ended (exit code {code}). {said}".strip()
 
 
@@ -185,8 +181,3 @@ def _foreman() -> _Foreman:
 def _end_foreman() -> None:
     if _RUNNING and _RUNNING[0].alive():
         _RUNNING[0].end()
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else ""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from baseline.errors import InputError
-from export.workers import SOURCE_ROOT
+from baseline.processes import last_line, run_module
 
 STARTS = 3
 """Fresh processes per model; the median is taken."""
@@ -57,27 +55,22 @@ def footprint(path: Path, threads: int = 1) -> Footprint:
 
 def _start(path: Path, threads: int) -> tuple[int, int, float]:
     """Peak bytes, bytes before the model was loaded, and seconds, of one process."""
-    command = [sys.executable, "-m", "compress.evaluation.footprint_worker"]
-    paths = [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")]
+    worker = "compress.evaluation.footprint_worker"
     begin = time.monotonic_ns()
     try:
-        done = subprocess.run(
-            [*command, str(path.resolve()), str(threads)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIME_LIMIT_S,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            check=False,
+        done = run_module(
+            worker,
+            str(path.resolve()),
+            str(threads),
+            time_limit_s=_TIME_LIMIT_S,
+            keep_output=True,
         )
     except subprocess.TimeoutExpired:
         raise InputError(
             f"{path}: a fresh process has not run one window within {_TIME_LIMIT_S:g} s."
         ) from None
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1][:500] if lines else f"it ended with {done.returncode}"
+        reason = last_line(done.stderr) or f"it ended with {done.returncode}"
         raise InputError(f"{path}: a fresh process cannot run it ({reason}).")
     said = json.loads(done.stdout.splitlines()[-1])
     return said["peak_bytes"], said["before_bytes"], (said["finished_ns"] - begin) / 1e9

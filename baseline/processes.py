@@ -1,0 +1,40 @@
+"""Modules of this program run as programs of their own, so that what happens there stays there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE_ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_module(
+    module: str, *arguments: str, time_limit_s: float, keep_output: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a module in a fresh process, and wait for its end.
+
+    It starts where this program's source is, so that nothing in the folder of whoever runs this is
+    imported in place of a module: paths among the arguments have to be absolute. What it writes to
+    standard error is kept, what it prints only with `keep_output`.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time, and was killed.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if keep_output else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        timeout=time_limit_s,
+        cwd=SOURCE_ROOT,
+        check=False,
+    )
+
+
+def last_line(text: str) -> str:
+    """The last line that a process wrote, where it says what went wrong; "" if it wrote none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else ""
