@@ -17,7 +17,7 @@ from compress.data.snr import snr_db
 from compress.data.windows import cut
 from compress.evaluation.disagreement import ERRORS, NUMBERS, WindowFacts, choose
 from compress.evaluation.picker import Thresholds
-from compress.evaluation.protocol import Protocol, labelled, placements
+from compress.evaluation.protocol import Protocol, labelled, seeded_placements
 from compress.store import read_arrays, write_arrays
 from export.runtimes import Runner
 
@@ -96,10 +96,7 @@ def make_examples(
     for window in windows:
         position = int(candidate.records[window])
         record = source[indices[position]]
-        # As compress.evaluation.protocol.labelled_windows places them.
-        random = np.random.default_rng([protocol.seed, position])
-        starts = placements(record, protocol.placements, random)
-        start = starts[int(candidate.places[window])]
+        start = seeded_placements(record, position, protocol)[int(candidate.places[window])]
         cuts.append(cut(record.waveform, start))
         ratio = record.snr_db
         if math.isnan(ratio) and record.p_sample is not None:

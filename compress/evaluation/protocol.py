@@ -110,8 +110,7 @@ def labelled_windows(source: Source, protocol: Protocol) -> Iterator[Windows]:
 
     for position, index in enumerate(labelled(source)):
         record = source[index]
-        random = np.random.default_rng([protocol.seed, position])
-        for start in placements(record, protocol.placements, random):
+        for start in seeded_placements(record, position, protocol):
             cuts.append(cut(record.waveform, start))
             truths.append(
                 (
@@ -125,6 +124,12 @@ def labelled_windows(source: Source, protocol: Protocol) -> Iterator[Windows]:
                 yield batch()
     if cuts:
         yield batch()
+
+
+def seeded_placements(record: Record, position: int, protocol: Protocol) -> list[int]:
+    """Where the windows of a record start, in order: `position` is its place among the labelled."""
+    random = np.random.default_rng([protocol.seed, position])
+    return placements(record, protocol.placements, random)
 
 
 def placements(record: Record, number: int, random: np.random.Generator) -> list[int]:

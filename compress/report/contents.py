@@ -216,28 +216,24 @@ _MEASURED: dict[str, tuple[str, str, Callable[[Sequence[Row]], Figure]]] = {
 }
 
 
+_TOLD = {
+    "precision_recall": ("Average precision", "curves", "average_precision"),
+    "reliability": ("Expected calibration error", "reliability", "calibration_error"),
+}
+"""Pictures that a number for each output sums up: what it is, and where rows have it."""
+
+
 def _numbers(name: str, shown: list[Row]) -> str:
     """What a picture shows, where a few numbers can tell it."""
-    if name == "precision_recall":
-        told = {
-            row["label"]: {
-                output: row["curves"][output]["average_precision"]["point"]
-                for output in plots.OUTPUT_NAMES
-            }
-            for row in shown
-        }
-        what = "Average precision"
-    elif name == "reliability":
-        told = {
-            row["label"]: {
-                output: row["reliability"][output]["calibration_error"]["point"]
-                for output in plots.OUTPUT_NAMES
-            }
-            for row in shown
-        }
-        what = "Expected calibration error"
-    else:
+    if name not in _TOLD:
         return ""
+    what, section, number = _TOLD[name]
+    told = {
+        row["label"]: {
+            output: row[section][output][number]["point"] for output in plots.OUTPUT_NAMES
+        }
+        for row in shown
+    }
     numbers = "; ".join(
         f"{label}: "
         + ", ".join(
