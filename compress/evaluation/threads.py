@@ -6,8 +6,8 @@ from pathlib import Path
 
 from export.runtimes import Runner, load_runner
 
-_OWN_THREADS = (".tflite", ".onnx")
-"""Files whose runtime takes its number of threads when the model is loaded."""
+_TENSORFLOW = (".keras", ".h5", ".hdf5")
+"""Files that TensorFlow runs; other runtimes take their number of threads with the model."""
 
 
 def load_with_threads(path: Path, threads: int) -> Runner:
@@ -22,7 +22,7 @@ def load_with_threads(path: Path, threads: int) -> Runner:
         InputError: no such file, unknown ending, or the file cannot be run.
         RuntimeError: TensorFlow has started with another number of threads.
     """
-    if path.suffix not in _OWN_THREADS:
+    if path.suffix in _TENSORFLOW:
         from baseline.keras import tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
