@@ -24,7 +24,7 @@ from compress.data.records import Record, iterate
 from compress.data.sources import open_folder
 from compress.data.teachers import Teacher, ensemble
 from compress.store import heading, write_json
-from compress.training.teaching import quick_runner
+from export.runtimes import KerasRunner
 
 BAND_HZ = (1.0, 45.0)
 SEARCHED_S = 1.0
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
     records = [r for r in iterate(open_folder(arguments.data)) if r.p_sample is not None]
-    runners = {name: quick_runner(load_eqtransformer(fetch(name))) for name in PUBLISHED}
+    runners = {name: KerasRunner(load_eqtransformer(fetch(name))) for name in PUBLISHED}
     document: dict[str, Any] = heading("python", "-m", "benchmarks.teachers")
     document |= {"records": len(records), "shifts": arguments.shifts, "teachers": {}}
     for shifts in (1, arguments.shifts):

@@ -86,16 +86,17 @@ def write_answers(path: Path) -> None:
 
 def write_tflite(path: Path, dynamic: bool) -> None:
     """The published model by TensorFlow's converter."""
-    from baseline.keras import tf
+    from baseline.keras import keras_upsampling, tf
 
     model = published()
     window = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
     function = tf.function(lambda waveform: model(waveform, training=False))
-    concrete = function.get_concrete_function(window)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
-    if dynamic:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    path.write_bytes(converter.convert())
+    with keras_upsampling():
+        concrete = function.get_concrete_function(window)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+        if dynamic:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        path.write_bytes(converter.convert())
 
 
 @cache
@@ -103,7 +104,10 @@ def converted() -> onnx.ModelProto:
     """The published model by tf2onnx, for batches of any size."""
     import tf2onnx
 
-    return tf2onnx.convert.from_keras(published(), opset=OPSET)[0]
+    from baseline.keras import keras_upsampling
+
+    with keras_upsampling():
+        return tf2onnx.convert.from_keras(published(), opset=OPSET)[0]
 
 
 def write_onnx(path: Path) -> None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from baseline.keras import keras, tf
 from compress.graphs.channels import Axis, Channels, Dimension, Role
 from compress.training.loss import cross_entropy
-from compress.training.twin import quick_twin
 
 Scores = NDArray[np.float64]
 """By group, shape (groups,): the higher, the more it is needed."""
@@ -32,14 +31,13 @@ def taylor(model: keras.Model, channels: Channels, batches: Batches) -> Scores:
         batches: windows and targets, (batch, 6000, 3) each; small ones, since contributions of
             opposite sign within a batch cancel.
     """
-    twin = quick_twin(model)
     read = [axis for axis in channels.axes if axis.role is Role.READS]
-    variables = [twin.get_layer(axis.layer).weights[axis.weight] for axis in read]
+    variables = [model.get_layer(axis.layer).weights[axis.weight] for axis in read]
 
     @tf.function(reduce_retracing=True)
     def change(windows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = cross_entropy(targets, twin(windows, training=False))
+            loss = cross_entropy(targets, model(windows, training=False))
         total = tf.zeros(channels.number)
         for axis, variable, gradient in zip(
             read, variables, tape.gradient(loss, variables), strict=True

@@ -16,7 +16,7 @@ from baseline.keras import keras
 from compress.graphs.channels import Channels, Dimension, silenced_weights
 from compress.pruning.importance import Scores
 from compress.training.loss import cross_entropy
-from compress.training.twin import quick_twin
+from compress.training.twin import twin_of
 from export.runtimes import KerasRunner
 
 
@@ -93,7 +93,7 @@ def loss_rises(
         windows: normalised, (n, 6000, 3).
         progress: where it is shown.
     """
-    twin = quick_twin(model)
+    twin = twin_of(model)
     runner = KerasRunner(twin)
     own = runner(windows)
     rises: Losses = {}

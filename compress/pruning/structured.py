@@ -288,7 +288,5 @@ def _kept_in(path: Path, make: Callable[[], keras.Model]) -> keras.Model:
     from baseline.checkpoint import load_keras, save_keras
 
     if not path.is_file():
-        unfinished = path.with_name(f"unfinished-{path.name}")
-        save_keras(make(), unfinished)
-        unfinished.replace(path)
+        save_keras(make(), path)
     return load_keras(path)

@@ -28,7 +28,7 @@ from compress.pruning.sensitivity import divergence, each_alone
 from compress.results import interval_document, metrics_document
 from compress.store import heading
 from compress.training.teaching import own_answers
-from compress.training.twin import quick_twin
+from compress.training.twin import twin_of
 from export.runtimes import KerasRunner, load_runner
 
 COST_METRICS = (
@@ -105,7 +105,7 @@ def measure_sensitivity(
     channels = trace(model)
     scores = _own_taylor(model, channels, source, seed, progress)
     windows = list(labelled_windows(source, protocol))
-    twin = quick_twin(model)
+    twin = twin_of(model)
     runner = KerasRunner(twin)
     own = [runner(batch.waveforms) for batch in windows]
     whole = _counts(own, windows, names, protocol)
@@ -186,10 +186,13 @@ def _own_taylor(
 def _counts(
     answers: Answers, windows: Sequence[Windows], names: Sequence[str], protocol: Protocol
 ) -> Counts:
-    total = Counts(tuple(names), np.zeros((len(names), len(Counts.columns))))
-    for answer, batch in zip(answers, windows, strict=True):
-        total += count(answer, batch.truths, names, protocol.thresholds)
-    return total
+    return Counts.by_record(
+        names,
+        (
+            (batch.truths, count(answer, batch.truths, protocol.thresholds))
+            for answer, batch in zip(answers, windows, strict=True)
+        ),
+    )
 
 
 def _mean_divergence(own: Answers, moved: Answers) -> float:

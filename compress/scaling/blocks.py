@@ -18,7 +18,6 @@ from rich.progress import Progress
 from baseline.keras import keras, tf
 from compress.graphs.edit import Change, children, copy, is_output, parents, rebuild
 from compress.training.loss import cross_entropy
-from compress.training.twin import quick_twin
 
 Kind = Literal["residual", "recurrent"]
 
@@ -88,7 +87,7 @@ def remove_least_needed(
     """
     left = [block for block in find_blocks(model, kind) if not block.stays]
     # One model with switches: to build one for each candidate would take far longer than to ask it.
-    probe = quick_twin(_with_switches(model, left))
+    probe = _with_switches(model, left)
 
     @tf.function
     def loss_of_batch(windows: Any, targets: Any) -> Any:

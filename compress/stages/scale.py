@@ -89,9 +89,7 @@ class Scale(FineTunedStage):
         if not kept.is_file():
             scaled, said = self._scaled(model.keras, removals, context)
             write_json(notes, said)
-            unfinished = kept.with_name(f"unfinished-{kept.name}")
-            save_keras(scaled, unfinished)
-            unfinished.replace(kept)
+            save_keras(scaled, kept)
         scaled = load_keras(kept)
         self.fine_tune(scaled, context)
         return StageModel(scaled, notes=json.loads(notes.read_text(encoding="utf-8")))

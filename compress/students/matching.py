@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from baseline.errors import InputError
 from baseline.keras import keras, tf
-from compress.training.twin import quick_twin
+from compress.training.twin import twin_of
 
 PLACE = re.compile(
     r"encoder_\d+|residual_\d+|recurrent_\d+|transformer_\d+|[ps]_recurrent|[ps]_attention"
@@ -82,7 +82,7 @@ class Matching:
                 "It needs a student of kind eqt and an EQTransformer as its teacher; leave "
                 "matching out for others.",
             )
-        teacher = quick_twin(teacher)
+        teacher = twin_of(teacher)
         teacher.trainable = False
         self._weights = features, attention
         self._student = _with_features(student, [ours for ours, _ in pairs])

@@ -1,10 +1,10 @@
-"""A copy of a model that trains faster and computes the same."""
+"""A copy of a model to train or to try weights in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from baseline.keras import keras, tf
+from baseline.keras import keras
 
 FLOAT32 = "float32"
 
@@ -15,17 +15,10 @@ PROBABILITIES = {"sigmoid", "softmax"}
 """Activations whose results need more digits near 0 and 1 than 16 bits hold."""
 
 
-class _Repeat(keras.layers.UpSampling1D):
-    """UpSampling1D as one tile instead of a split into thousands of one-sample tensors."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.repeat(inputs, self.size, axis=1)
-
-
-def quick_twin(
+def twin_of(
     model: keras.Model, policy: str = FLOAT32, joint_statistics: bool = False
 ) -> keras.Model:
-    """The same model, computing the same, whose graph TensorFlow builds in seconds, not minutes.
+    """The same model, computing the same, with weights of its own.
 
     Args:
         model: any.
@@ -36,16 +29,15 @@ def quick_twin(
     """
     last = {layer.name for layer in model.layers if _is_output(layer, model)}
 
-    def quicker(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         if policy != FLOAT32 and layer.name not in last and _computes_in_16_bits(layer, config):
             config["dtype"] = policy
         if joint_statistics and isinstance(layer, keras.layers.BatchNormalization):
             config["synchronized"] = True
-        kind = _Repeat if isinstance(layer, keras.layers.UpSampling1D) else type(layer)
-        return kind.from_config(config)
+        return type(layer).from_config(config)
 
-    twin = keras.models.clone_model(model, clone_function=quicker)
+    twin = keras.models.clone_model(model, clone_function=copy)
     twin.set_weights(model.get_weights())
     return twin
 

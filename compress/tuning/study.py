@@ -28,7 +28,6 @@ from compress.models import find
 from compress.pipeline import RULES, resolve_baseline
 from compress.results import interval_document, metrics_document
 from compress.store import content_key, file_hash, heading
-from compress.training.twin import quick_twin
 from compress.tuning.front import Trial, accuracy, front_of_trials
 from compress.tuning.space import Search
 from compress.tuning.storage import without_password
@@ -213,9 +212,7 @@ def _measure_baseline(
     """
     if BASELINE in study.user_attrs:
         return
-    counts = evaluate_student(
-        quick_twin(baseline), search, data, progress, "the baseline: evaluate"
-    )
+    counts = evaluate_student(baseline, search, data, progress, "the baseline: evaluate")
     metrics = metrics_document(counts)
     for metric in search.config.objective.accuracy:
         if metrics[metric]["point"] is None:

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 
-from baseline.keras import keras, tf
+from baseline.keras import keras, keras_upsampling, tf
 from baseline.layers import AdditiveSelfAttention
 from export.convert import Int8, Precision, Ranges
 from export.writers.biases import Correction, correct_biases
@@ -249,9 +249,9 @@ def _converter(
     # again, up to ten times as long as all the rest takes, and write the same file.
     variables = tf.Module()
     variables.all = model.variables
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [predict.get_concrete_function()], variables
-    )
+    with keras_upsampling():
+        traced = predict.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], variables)
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision is Precision.FLOAT16:

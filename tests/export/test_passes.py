@@ -6,10 +6,11 @@ import pytest
 import small_models
 from ai_edge_litert import schema_py_generated as schema
 
+from export.convert import Int8
 from export.writers.flatbuffer import BUFFER_ALIGNMENT, edit
 from export.writers.passes.buffers import share_buffers
 from export.writers.passes.names import drop_inner_names
-from export.writers.tflite import write_tflite
+from export.writers.tflite import PASSES, Quantizable, write_tflite
 
 
 def tensor(name, buffer):
@@ -53,6 +54,17 @@ def test_constants_are_stored_once(flatbuffer):
     assert bytes(model.buffers[1].data) == b"12345678"
     assert bytes(model.buffers[model.metadata[0].buffer].data) == b"noted"
     assert len(model.buffers) == 3
+
+
+def test_constants_that_nothing_refers_to_go(flatbuffer):
+    model = unpack(edit(flatbuffer, lambda m: m.buffers.append(buffer(b"over")), share_buffers))
+    assert len(model.buffers) == 3
+
+
+def test_int8_lstm_is_the_same_file_again(windows):
+    quantizable = Quantizable(small_models.recurrent("lstm"), windows[:2], Int8())
+    files = [edit(quantizable.quantize(quantizable.calibrated), *PASSES) for _ in range(2)]
+    assert files[0] == files[1]
 
 
 def test_names_of_inputs_and_outputs_remain(flatbuffer):

@@ -8,7 +8,7 @@ import onnx
 import tf2onnx
 from onnx import compose, helper
 
-from baseline.keras import keras, tf
+from baseline.keras import keras, keras_upsampling, tf
 from export.writers.onnx_graph.graph import OPSET, Graph, Signal
 
 
@@ -48,8 +48,9 @@ def convert_function(graph: Graph, compute: Any, inputs: list[Signal]) -> list[S
         lambda *given: {f"out_{i}": x for i, x in enumerate(compute(*given))},
         input_signature=signature,
     )
-    made = function.get_concrete_function().structured_outputs
-    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    with keras_upsampling():
+        made = function.get_concrete_function().structured_outputs
+        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     prefix = f"{graph.layer}/"
     part = compose.add_prefix(model, prefix).graph
     entries = [

@@ -7,7 +7,7 @@ import small_models
 from baseline.errors import InputError
 from baseline.keras import keras, tf
 from compress.quantizing.aware import Between, PerChannel, with_rounding, without_rounding
-from compress.training.twin import quick_twin
+from compress.training.twin import twin_of
 from export.convert import Precision
 from export.runtimes import KerasRunner
 from export.writers.ranges import answers
@@ -45,7 +45,7 @@ def test_the_way_back_is_exact(model, rounded, windows):
 
 
 def test_trained_weights_come_back(model, windows):
-    rounded = quick_twin(with_rounding(model, windows[:16]))
+    rounded = twin_of(with_rounding(model, windows[:16]))
     before = {w.name: w.numpy() for w in rounded.trainable_variables}
     optimizer = keras.optimizers.legacy.SGD(0.1)
     with tf.GradientTape() as tape:
@@ -63,7 +63,7 @@ def test_trained_weights_come_back(model, windows):
 
 
 def test_copies_and_saved_models_round_alike(rounded, windows):
-    twin = quick_twin(rounded)
+    twin = twin_of(rounded)
     np.testing.assert_array_equal(KerasRunner(twin)(windows[:4]), KerasRunner(rounded)(windows[:4]))
 
 

@@ -11,7 +11,7 @@ from compress.data.synthetic import SyntheticSource
 from compress.data.targets import write_targets
 from compress.students import EqtStudent, build_student
 from compress.training import loop
-from compress.training.twin import quick_twin
+from compress.training.twin import twin_of
 
 STEPS = 10
 
@@ -41,7 +41,7 @@ def test_with_a_gpu_it_is_16_bits_unless_float32_is_wanted(precision, policy, mo
 )
 def test_twin_in_16_bits_answers_nearly_the_same_in_float32(model, windows):
     model = model()
-    twin = quick_twin(model, "mixed_bfloat16")
+    twin = twin_of(model, "mixed_bfloat16")
     assert "bfloat16" in {layer.compute_dtype for layer in twin.layers}
     assert {variable.dtype for variable in twin.variables} == {tf.float32}
     answer = twin(windows[:2], training=False)
