@@ -17,11 +17,16 @@ Overlaps
 
 Only headers are read to find all that (10 ms for a day of 100 Hz in records of 512 bytes, 2 ms in
 records of 4096), and of the files of an SDS archive only those that by their names are asked for.
+
+Whatever is read of a miniSEED file, ObsPy goes through all of its headers. A file of more than
+16 MiB, such as a month in one, is therefore known by parts of that size, and only those that were
+recorded at the time asked for are read.
 """
 
 from __future__ import annotations
 
 import glob
+import io
 import itertools
 import re
 import struct
@@ -33,7 +38,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +61,9 @@ ORIENTATIONS = (("E", "N", "Z"), ("2", "1", "Z"))
 NS = 1_000_000_000
 HALF_A_SAMPLE = 0.49  # so that rounding to the nearest sample stays within what was recorded
 
+PART_BYTES = 2**24
+"""A day of one channel at 100 Hz has 10 MB."""
+
 _FIXED_HEADER_BYTES = 48
 _YEARS = range(1900, 2201)
 _FURTHEST_NS = 231 * 366 * 86400 * NS  # from 1970; 64 bits of nanoseconds end in 2262
@@ -73,6 +81,22 @@ Interval = tuple[int, int]
 FormatOf = Callable[[Path], str | None]
 
 
+class Part(NamedTuple):
+    """Whole records of a file, or all of it.
+
+    Attributes:
+        path: the file.
+        format: what ObsPy calls its format.
+        first: byte to begin with.
+        size: in bytes; None is all of the file.
+    """
+
+    path: Path
+    format: str
+    first: int = 0
+    size: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Channel:
     """All that was recorded on one channel at one sampling rate, by segments without a gap.
@@ -83,7 +107,7 @@ class Channel:
         rate_hz: the sampling rate (the lowest of the headers; they differ by less than 0.05 %).
         starts: times of the first samples, ns since 1970, shape (segments,), ascending.
         ends: times one sample after the last ones, likewise.
-        files: the file of each segment.
+        parts: the part of a file that holds each segment, as its place in `Archive.parts`.
     """
 
     id: str
@@ -91,7 +115,7 @@ class Channel:
     rate_hz: float
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    files: NDArray[np.int64]
+    parts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +123,13 @@ class Archive:
     """What was found in files.
 
     Attributes:
-        files: those with something that is wanted, in order of time, and their formats.
+        parts: those with something that is wanted, their files in order of time.
         channels: of them.
         other: identities of channels that are not wanted.
         passed_over: how many files were, by name or format.
     """
 
-    files: list[tuple[Path, str]]
+    parts: list[Part]
     channels: list[Channel]
     other: set[str]
     passed_over: int
@@ -241,16 +265,26 @@ def miniseed_only(path: Path) -> str | None:
 
 
 def begins_like_miniseed(path: Path) -> bool:
-    """Whether the file begins with the fixed header of a data record of miniSEED 2.
+    """Whether the file begins with the fixed header of a data record of miniSEED 2."""
+    return _is_header(_read_bytes(path, 0, _FIXED_HEADER_BYTES))
+
+
+def _read_bytes(path: Path, first: int, number: int) -> bytes:
+    """Some of a file; raises InputError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(first)
+            return stream.read(number)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
+
+
+def _is_header(header: bytes) -> bool:
+    """Whether these are the first bytes of a data record of miniSEED 2.
 
     Sequence number, quality indicator, a reserved blank and a possible time (SEED manual 2.4,
     chapter 8), in either byte order.
     """
-    try:
-        with path.open("rb") as stream:
-            header = stream.read(_FIXED_HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
     if len(header) < _FIXED_HEADER_BYTES or not re.match(rb"[0-9 \0]{6}[DRQM][ \0]", header):
         return False
     for order in "><":
@@ -273,7 +307,7 @@ def index(paths: Iterable[Path], wanted: Wanted, format_of: FormatOf) -> Archive
     """
     segments = defaultdict(list)
     begins: dict[Path, int] = {}
-    formats: dict[Path, str] = {}
+    parts: dict[Part, None] = {}
     other: set[str] = set()
     damaged: list[str] = []
     passed_over = 0
@@ -283,11 +317,15 @@ def index(paths: Iterable[Path], wanted: Wanted, format_of: FormatOf) -> Archive
             passed_over += 1
             continue
         try:
-            stream = read_stream(path, format, headonly=True)
+            traces = [
+                (part, trace)
+                for part in _parts(path, format)
+                for trace in read_stream(part, headonly=True)
+            ]
         except InputError as error:
             damaged.append(error.message.removesuffix("."))
             continue
-        for trace in stream:
+        for part, trace in traces:
             stats = trace.stats
             if not wanted.channel(f"{stats.network}.{stats.station}", stats.channel):
                 other.add(trace.id)
@@ -297,21 +335,41 @@ def index(paths: Iterable[Path], wanted: Wanted, format_of: FormatOf) -> Archive
                 start = stats.starttime.ns
                 end = start + round(stats.npts * NS / stats.sampling_rate)
                 begins[path] = min(start, begins.get(path, start))
-                formats[path] = format
-                segments[trace.id, ratio].append((start, end, path, stats.sampling_rate))
+                parts[part] = None
+                segments[trace.id, ratio].append((start, end, part, stats.sampling_rate))
     if damaged:
         raise InputError(
             f"{len(damaged)} damaged file{'s' * (len(damaged) > 1)}: {some(damaged)}.",
             "Copy them anew, or leave them out.",
         )
-    files = sorted(begins, key=lambda path: (begins[path], path))
-    number = {path: index for index, path in enumerate(files)}
+    ordered = sorted(parts, key=lambda part: (begins[part.path], part.path, part.first))
+    number = {part: index for index, part in enumerate(ordered)}
     channels = []
-    for (identity, ratio), parts in sorted(segments.items()):
-        table = np.array(sorted((start, end, number[path]) for start, end, path, _ in parts))
-        rate = min(rate for *_, rate in parts)
+    for (identity, ratio), found in sorted(segments.items()):
+        table = np.array(sorted((start, end, number[part]) for start, end, part, _ in found))
+        rate = min(rate for *_, rate in found)
         channels.append(Channel(identity, ratio, rate, *table.T))
-    return Archive([(path, formats[path]) for path in files], channels, other, passed_over)
+    return Archive(ordered, channels, other, passed_over)
+
+
+def _parts(path: Path, format: str) -> list[Part]:
+    """A file as a whole or, if it is long, by parts that begin and end with records of miniSEED.
+
+    It stays whole where records are not all of the length of the first.
+    """
+    size = path.stat().st_size
+    if format == MINISEED and size > PART_BYTES:
+        from obspy.io.mseed.util import get_record_information
+
+        try:
+            length = get_record_information(str(path))["record_length"]
+        except Exception:  # whatever is wrong with its first record, reading the file tells
+            return [Part(path, format)]
+        step = max(PART_BYTES // length, 1) * length
+        firsts = range(0, size, step)
+        if all(_is_header(_read_bytes(path, first, _FIXED_HEADER_BYTES)) for first in firsts):
+            return [Part(path, format, first, step) for first in firsts]
+    return [Part(path, format)]
 
 
 def ratio_of(trace: Trace) -> Fraction | None:
@@ -324,16 +382,18 @@ def ratio_of(trace: Trace) -> Fraction | None:
     )
 
 
-def read_stream(path: Path, format: str, **options: Any) -> Stream:
-    """What ObsPy reads of a file of a format; raises InputError if it is damaged."""
+def read_stream(part: Part, **options: Any) -> Stream:
+    """What ObsPy reads of a part of a file; raises InputError if it is damaged."""
     from obspy import read
     from obspy.io.mseed import InternalMSEEDWarning
 
+    path, format, first, size = part
+    # ObsPy takes any path for a glob pattern, and unpacks archives.
+    source = glob.escape(str(path)) if size is None else io.BytesIO(_read_bytes(path, first, size))
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            # ObsPy takes any path for a glob pattern, and unpacks archives.
-            stream = read(glob.escape(str(path)), format=format, check_compression=False, **options)
+            stream = read(source, format=format, check_compression=False, **options)
     except Exception as error:  # ObsPy raises plain Exception, among others
         name = "miniSEED" if format == MINISEED else format
         raise InputError(f"{path}: cannot be read as {name}: {error}.") from error
@@ -364,12 +424,12 @@ def read_values(
 
     values = np.full(number, np.nan)
     start, end = (origin + round(i * NS / channel.rate_hz) for i in (first, first + number))
-    touched = channel.files[(channel.starts < end) & (channel.ends > start)]
-    for path, format in (archive.files[file] for file in np.unique(touched)):
+    touched = channel.parts[(channel.starts < end) & (channel.ends > start)]
+    for part in (archive.parts[place] for place in np.unique(touched)):
         # All its channels: ObsPy selects channels by codes as they are in the file, and gives
         # codes without the characters that do not belong in them.
         for trace in read_stream(
-            path, format, starttime=UTCDateTime(ns=start), endtime=UTCDateTime(ns=end)
+            part, starttime=UTCDateTime(ns=start), endtime=UTCDateTime(ns=end)
         ):
             if trace.id != channel.id or ratio_of(trace) != channel.ratio:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -152,14 +153,21 @@ class PairedSource:
 
     def categories(self) -> list[Category]:
         """See `Source.categories`."""
-        return [Category(category) for category in self._table["category"]]
+        column = self._table["category"].cat
+        by_code = [Category(category) for category in column.categories]
+        return [by_code[code] for code in column.codes.tolist()]
 
     def fingerprint(self) -> str:
         """A hash of the selected rows and of the identity of the files with their waveforms.
 
         The same wherever the files lie and whenever they were copied there. `content_identity`
-        says which changes of the waveforms it cannot see.
+        says which changes of the waveforms it cannot see. A run asks for it several times, so it
+        is computed once.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for column in sorted(set(self._table.columns) - {"row", "split"}):
             values = self._table[column]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,11 +121,13 @@ def _texts(text: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _numbers(text: pd.DataFrame, csv: Path, column: str) -> pd.Series:
-    """The column as float64, NaN where a value is missing."""
-    values = _texts(text, column)
-    missing = values.str.lower().isin(_MISSING)
-    numbers = pd.to_numeric(values.mask(missing), errors="coerce").astype("float64")
-    wrong = text.index[numbers.isna() & ~missing]
+    """The column as float64, NaN where a value is missing or there is no such column."""
+    if column not in text.columns:
+        return pd.Series(np.nan, index=text.index)
+    values = text[column].str.strip()
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    not_read = values[numbers.isna()]
+    wrong = not_read.index[~not_read.str.lower().isin(_MISSING)]
     if len(wrong):
         raise _not_a_number(text, csv, column, wrong[0])
     return numbers
@@ -150,7 +153,7 @@ def _mean_snr(text: pd.DataFrame, csv: Path, column: str) -> list[float]:
             if value.lower() not in _MISSING:
                 raise _not_a_number(text, csv, column, row) from None
             decibels = []
-        finite = [level for level in decibels if np.isfinite(level)]
+        finite = [level for level in decibels if math.isfinite(level)]
         means.append(sum(finite) / len(finite) if finite else float("nan"))
     return means
 

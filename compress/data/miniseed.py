@@ -29,6 +29,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -194,8 +195,13 @@ class MiniseedSource:
 
         The same wherever the files lie and whenever they were copied there. Of a file the size and
         the first and the last 64 KiB count: an archive may have a hundred thousand. Samples
-        changed in place in the middle of a file are not noticed.
+        changed in place in the middle of a file are not noticed. A run asks for it several times,
+        so it is computed once.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self._samples} {self._maximum_gap_s}".encode())
         digest.update("\0".join(self.names()).encode())
         used: set[int] = set()
@@ -206,8 +212,9 @@ class MiniseedSource:
                 if channel is not None:
                     # Segments between whose ends a record begins or goes on.
                     first = np.searchsorted(starts, channel.starts - self._length_ns(channel))
-                    used.update(channel.files[first < np.searchsorted(starts, channel.ends)])
-        for identity in sorted(_identity(self._archive.files[file][0]) for file in used):
+                    used.update(channel.parts[first < np.searchsorted(starts, channel.ends)])
+        files = {self._archive.parts[part].path for part in used}
+        for identity in sorted(map(_identity, files)):
             digest.update(identity)
         return digest.hexdigest()
 
@@ -268,10 +275,10 @@ class MiniseedSource:
 
     def _file_at(self, channel: Channel, start: int) -> Path:
         """The first file that the record which begins at `start` (ns) touches."""
-        touched = channel.files[
+        touched = channel.parts[
             (channel.starts < start + self._length_ns(channel)) & (channel.ends > start)
         ]
-        return self._archive.files[touched.min()][0]
+        return self._archive.parts[touched.min()].path
 
     def _reasons(self) -> list[str]:
         return [f"{name} ({reason})" for name, reason in self.left_out.items()]

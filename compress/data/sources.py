@@ -307,6 +307,8 @@ def check_disjoint(sets: Mapping[str, Source]) -> None:
     Raises:
         InputError: two sets share records; says which and how many.
     """
+    if len(sets) < 2:
+        return
     names = {label: frozenset(source.names()) for label, source in sets.items()}
     labels = list(names)
     for index, one in enumerate(labels):

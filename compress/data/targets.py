@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,6 +15,7 @@ from rich.progress import Progress
 from scipy.signal import find_peaks
 
 from baseline.contract import DETECTION, OUTPUTS, PREDICTION_SHAPE, P, S
+from baseline.files import remove_leftovers, whole_file
 from compress.data.mixture import as_mixture
 from compress.data.records import Category, Record, Source
 from compress.data.windows import WINDOW_SAMPLES, cut
@@ -198,10 +201,11 @@ def write_targets(
     Records known to be noise are taught as silence. The labels of the others count as much as the
     `label_weight` of their source says, the teacher for the rest; who is not needed is not asked.
 
-    Written under another name and renamed when whole; a file that is there already is kept, so an
-    interrupted stage does not ask the teacher again. The data sets `waveform`, float32, and
-    `target`, float16, hold all records one after the other, shape (samples of all, 3); `ends` says
-    where in them each ends. (A group for each record would take memory with every record read.)
+    Written whole or not at all; a file that is there already is kept, so an interrupted stage does
+    not ask the teacher again. Nobody else may write to its folder meanwhile. The data sets
+    `waveform`, float32, and `target`, float16, hold all records one after the other, shape (samples
+    of all, 3); `ends` says where in them each ends. (A group for each record would take memory with
+    every record read.)
     `weights` say how often each is drawn, `quiet` whether it holds no earthquake, `taught` how much
     the teacher has to say of it, shape (records, 3).
 
@@ -213,6 +217,9 @@ def write_targets(
         number: at most so many records.
         seed: draws the records and moves the teacher's windows.
         progress: where it is shown.
+
+    Raises:
+        InputError: it cannot be written.
     """
     if path.exists():
         return
@@ -220,35 +227,72 @@ def write_targets(
     mixture = as_mixture(source)
     chosen = mixture.draw(number, random)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial")
+    remove_leftovers(path.parent)
     lengths, quiet, says = [], [], []
-    with h5py.File(unfinished, "w") as file:
-        waveforms = _endless(file, "waveform", np.float32)
-        targets = _endless(file, "target", np.float16)
-        what = "copy" if target is None else "ask the teacher about"
-        task = progress.add_task(f"{what} {len(chosen)} records", total=len(chosen))
-        for first in range(0, len(chosen), RECORDS_AT_ONCE):
-            indices = [int(index) for index in chosen[first : first + RECORDS_AT_ONCE]]
-            records = [mixture[index] for index in indices]
-            shares = [
-                teacher_share(record, mixture.label_weight(index))
-                for record, index in zip(records, indices, strict=True)
-            ]
-            taught = _taught(records, shares, target, random)
-            _append(waveforms, [record.waveform for record in records])
-            _append(targets, taught)
-            lengths += [len(record.waveform) for record in records]
-            quiet += [
-                bool(answer.max(initial=0.0) < QUIET) and (target is not None or not share.any())
-                for answer, share in zip(taught, shares, strict=True)
-            ]
-            says += shares
-            progress.update(task, advance=len(records))
-        file["ends"] = np.cumsum(lengths)
-        file["weights"] = mixture.weights_of(chosen)
-        file["quiet"] = np.array(quiet)
-        file["taught"] = np.array(says)
-    unfinished.replace(path)
+    with whole_file(path) as fresh, _Patient(fresh, "w+") as stream:
+        with h5py.File(stream, "w") as file:
+            waveforms = _endless(file, "waveform", np.float32)
+            targets = _endless(file, "target", np.float16)
+            what = "copy" if target is None else "ask the teacher about"
+            task = progress.add_task(f"{what} {len(chosen)} records", total=len(chosen))
+            for first in range(0, len(chosen), RECORDS_AT_ONCE):
+                indices = [int(index) for index in chosen[first : first + RECORDS_AT_ONCE]]
+                records = [mixture[index] for index in indices]
+                shares = [
+                    teacher_share(record, mixture.label_weight(index))
+                    for record, index in zip(records, indices, strict=True)
+                ]
+                taught = _taught(records, shares, target, random)
+                _append(waveforms, [record.waveform for record in records])
+                _append(targets, taught)
+                lengths += [len(record.waveform) for record in records]
+                quiet += [
+                    bool(answer.max(initial=0.0) < QUIET)
+                    and (target is not None or not share.any())
+                    for answer, share in zip(taught, shares, strict=True)
+                ]
+                says += shares
+                stream.require_written()
+                progress.update(task, advance=len(records))
+            file["ends"] = np.cumsum(lengths)
+            file["weights"] = mixture.weights_of(chosen)
+            file["quiet"] = np.array(quiet)
+            file["taught"] = np.array(says)
+        stream.require_written()
+
+
+class _Patient(io.FileIO):
+    """A file that takes whatever is written to it, and tells later that it could not.
+
+    HDF5 takes the process along, now or when that ends, where it cannot write what it still holds
+    of a file that is closed.
+    """
+
+    _error: OSError | KeyboardInterrupt | None = None
+
+    def write(self, content: Any) -> int:
+        """Write all of it, or remember why not; how long it is."""
+        rest = memoryview(content)
+        try:
+            while rest and self._error is None:
+                rest = rest[super().write(rest) :]
+        except (OSError, KeyboardInterrupt) as error:  # neither may come up within HDF5
+            self._error = error
+        return len(memoryview(content))
+
+    def truncate(self, size: int | None = None) -> int:
+        """As any file, if everything was written."""
+        return super().truncate(size) if self._error is None else size or 0
+
+    def require_written(self) -> None:
+        """Raise what kept this from being written.
+
+        Raises:
+            OSError: something did.
+            KeyboardInterrupt: somebody did.
+        """
+        if self._error is not None:
+            raise self._error
 
 
 def _endless(file: h5py.File, name: str, kind: type[np.floating]) -> h5py.Dataset:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from baseline.contract import DETECTION, P, S
+from baseline.contract import DETECTION, WINDOW_SAMPLES, P, S
 from compress.data.records import SAMPLING_RATE_HZ
 from compress.evaluation.bootstrap import record_interval
 from compress.evaluation.confidence import Interval
@@ -55,12 +55,13 @@ TOLERANCE_SAMPLES = TOLERANCES_S["0.5s"] * SAMPLING_RATE_HZ
 FALSE_ALARMS_PER_HOUR = (1.0, 5.0, 20.0)
 """Rates at which the recall of models is compared."""
 
+WINDOW_S = WINDOW_SAMPLES / SAMPLING_RATE_HZ
 _SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
-    """Everything that a threshold on one output may let through.
+class Candidates:
+    """Everything that a threshold on one output may let through in some windows.
 
     Attributes:
         probability: of each candidate, shape (candidates,), float64.
@@ -68,7 +69,6 @@ class Scored:
         noise: whether it stands in a noise window.
         record: the record that its window was cut from.
         missed: records of the onsets that no candidate finds, one entry per onset.
-        noise_seconds: length of the noise of each record, shape (records,).
     """
 
     probability: NDArray[np.float64]
@@ -76,6 +76,16 @@ class Scored:
     noise: NDArray[np.bool_]
     record: NDArray[np.intp]
     missed: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored(Candidates):
+    """The candidates of all windows of some records.
+
+    Attributes:
+        noise_seconds: length of the noise of each record, shape (records,).
+    """
+
     noise_seconds: NDArray[np.float64]
 
 
@@ -113,36 +123,31 @@ class AtFalseAlarms:
     recall: Interval
 
 
-def score(predictions: NDArray[np.floating], truths: Truths, records: int) -> dict[Output, Scored]:
+def score(predictions: NDArray[np.floating], truths: Truths) -> dict[Output, Candidates]:
     """The candidates of a batch of windows.
 
     Args:
-        predictions: shape (n, samples, 3): detection, P and S probabilities at 100 Hz.
+        predictions: shape (n, 6000, 3): detection, P and S probabilities.
         truths: what is known of these n windows.
-        records: number of records that `truths.records` points into.
 
     Raises:
         ValueError: predictions and truths differ in number.
     """
     if len(predictions) != len(truths):
         raise ValueError(f"{len(predictions)} predictions do not fit {len(truths)} truths")
-    noise_seconds = np.bincount(truths.records[truths.noise], minlength=records) * (
-        predictions.shape[1] / SAMPLING_RATE_HZ
-    )
     labelled = ~(np.isnan(truths.p_samples) & np.isnan(truths.s_samples))
     windows = labelled | truths.noise
-    detection = Scored(
+    detection = Candidates(
         _detection_level(predictions[windows, :, DETECTION]),
         labelled[windows],
         truths.noise[windows],
         truths.records[windows],
         np.empty(0, dtype=np.intp),
-        noise_seconds,
     )
     return {
         "detection": detection,
-        "p": _score_phase(predictions[:, :, P], truths.p_samples, truths, noise_seconds),
-        "s": _score_phase(predictions[:, :, S], truths.s_samples, truths, noise_seconds),
+        "p": _score_phase(predictions[:, :, P], truths.p_samples, truths),
+        "s": _score_phase(predictions[:, :, S], truths.s_samples, truths),
     }
 
 
@@ -153,11 +158,8 @@ def _detection_level(probability: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _score_phase(
-    probabilities: NDArray[np.floating],
-    onsets: NDArray[np.float64],
-    truths: Truths,
-    noise_seconds: NDArray[np.float64],
-) -> Scored:
+    probabilities: NDArray[np.floating], onsets: NDArray[np.float64], truths: Truths
+) -> Candidates:
     probability: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     noise: list[NDArray[np.bool_]] = []
@@ -180,25 +182,31 @@ def _score_phase(
         right.append(finds)
         noise.append(np.full(len(peaks), is_noise))
         record.append(np.full(len(peaks), of, dtype=np.intp))
-    return Scored(
+    return Candidates(
         np.concatenate([*probability, np.empty(0)]),
         np.concatenate([*right, np.empty(0, dtype=bool)]),
         np.concatenate([*noise, np.empty(0, dtype=bool)]),
         np.concatenate([*record, np.empty(0, dtype=np.intp)]),
         np.array(missed, dtype=np.intp),
-        noise_seconds,
     )
 
 
-def join(parts: list[Scored]) -> Scored:
-    """The candidates of several batches of windows from the same records."""
+def join(parts: list[Candidates], truths: Truths, records: int) -> Scored:
+    """The candidates of several batches of windows from the same records.
+
+    Args:
+        parts: of one output.
+        truths: what is known of the windows of all batches.
+        records: number of records that `truths.records` points into.
+    """
     return Scored(
         probability=np.concatenate([part.probability for part in parts]),
         right=np.concatenate([part.right for part in parts]),
         noise=np.concatenate([part.noise for part in parts]),
         record=np.concatenate([part.record for part in parts]),
         missed=np.concatenate([part.missed for part in parts]),
-        noise_seconds=np.sum([part.noise_seconds for part in parts], axis=0),
+        noise_seconds=WINDOW_S
+        * np.bincount(truths.records[truths.noise], minlength=records).astype(np.float64),
     )
 
 

@@ -33,7 +33,7 @@ tolerances, 0.2 s and 0.1 s.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -179,6 +179,29 @@ class Counts:
 
     columns: ClassVar[tuple[str, ...]] = COLUMNS
 
+    @classmethod
+    def by_record(
+        cls, record_names: Sequence[str], batches: Iterable[tuple[Truths, NDArray[np.float64]]]
+    ) -> Counts:
+        """The rows of windows, as `count` gives them, added up by the records they are cut from.
+
+        Args:
+            record_names: names of all records that `Truths.records` points into; records without a
+                window get a row of zeros.
+            batches: windows and their rows, each batch taken when it is asked for and not kept.
+
+        Raises:
+            ValueError: a record index is out of range.
+        """
+        values = np.zeros((len(record_names), len(COLUMNS)))
+        for truths, rows in batches:
+            outside = (truths.records < 0) | (truths.records >= len(record_names))
+            if outside.any():
+                index = int(truths.records[outside.argmax()])
+                raise ValueError(f"record index {index} is not among {len(record_names)} records")
+            np.add.at(values, truths.records, rows)
+        return cls(tuple(record_names), values)
+
     def __post_init__(self) -> None:
         shape = (len(self.record_names), len(COLUMNS))
         if self.values.shape != shape:
@@ -187,16 +210,6 @@ class Counts:
             raise ValueError("counts are finite")
         if len(set(self.record_names)) != len(self.record_names):
             raise ValueError("a record is counted under one name, once")
-
-    def __add__(self, other: Counts) -> Counts:
-        """Counts of both sets of windows, which come from the same records.
-
-        Raises:
-            ValueError: the records differ.
-        """
-        if self.record_names != other.record_names:
-            raise ValueError("counts of different records cannot be added")
-        return Counts(self.record_names, self.values + other.values)
 
     def to_json(self) -> str:
         """All of it as one line of JSON that `from_json` restores exactly."""
@@ -237,33 +250,24 @@ class Counts:
 
 
 def count(
-    predictions: NDArray[np.floating],
-    truths: Truths,
-    record_names: Sequence[str],
-    thresholds: Thresholds,
-) -> Counts:
-    """Pick, compare with the truth and add up by record.
-
-    Call it batch by batch with the same `record_names` and add the results.
+    predictions: NDArray[np.floating], truths: Truths, thresholds: Thresholds
+) -> NDArray[np.float64]:
+    """Pick, compare with the truth and count, window by window; `Counts` adds up by record.
 
     Args:
         predictions: shape (n, samples, 3): detection, P and S probabilities at 100 Hz.
         truths: what is known of these n windows.
-        record_names: names of all records that `truths.records` points into; records without a
-            window here get a row of zeros.
         thresholds: the model's own, for picks and detections.
 
+    Returns:
+        Shape (n, len(COLUMNS)), named by it.
+
     Raises:
-        ValueError: predictions and truths differ in number, or a record index is out of range.
+        ValueError: predictions and truths differ in number.
         InputError: a prediction is not finite.
     """
     if len(predictions) != len(truths):
         raise ValueError(f"{len(predictions)} predictions do not fit {len(truths)} truths")
-    outside = (truths.records < 0) | (truths.records >= len(record_names))
-    if outside.any():
-        index = int(truths.records[outside.argmax()])
-        raise ValueError(f"record index {index} is not among {len(record_names)} records")
-
     rows = np.zeros((len(truths), len(COLUMNS)))
     window_seconds = predictions.shape[1] / SAMPLING_RATE_HZ
     for row, prediction, noise, p, s in zip(
@@ -279,10 +283,7 @@ def count(
     highest = highest_peaks(predictions)
     _count_highest_peaks(rows, "p", highest.p_sample, truths.p_samples)
     _count_highest_peaks(rows, "s", highest.s_sample, truths.s_samples)
-
-    values = np.zeros((len(record_names), len(COLUMNS)))
-    np.add.at(values, truths.records, rows)
-    return Counts(tuple(record_names), values)
+    return rows
 
 
 def metrics_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -69,13 +69,19 @@ def evaluate(
     """
     all_names = source.names()
     names = [all_names[index] for index in labelled(source)]
-    total = Counts(tuple(names), np.zeros((len(names), len(Counts.columns))))
     task = progress.add_task(what, total=len(names))
-    for windows in labelled_windows(source, protocol):
-        total += count(runner(windows.waveforms), windows.truths, names, protocol.thresholds)
-        progress.update(task, completed=int(windows.truths.records.max()) + 1)
+
+    def batches() -> Iterator[tuple[Truths, NDArray[np.float64]]]:
+        for windows in labelled_windows(source, protocol):
+            yield (
+                windows.truths,
+                count(runner(windows.waveforms), windows.truths, protocol.thresholds),
+            )
+            progress.update(task, completed=int(windows.truths.records.max()) + 1)
+
+    counts = Counts.by_record(names, batches())
     progress.update(task, completed=len(names))
-    return total
+    return counts
 
 
 def labelled(source: Source) -> list[int]:

@@ -40,6 +40,9 @@ SYNTHETIC_RECORDS = 800
 SYNTHETIC_SEED = 3
 """The records of the default pipeline's evaluation set."""
 
+LATENCY_SECONDS = 20.0
+"""Longest time for timing two models against each other."""
+
 
 def evaluate_models(
     model: str,
@@ -124,7 +127,7 @@ def evaluate_models(
     if len(measured) == 2:
         (candidate, ours), (reference, theirs) = measured
         window = next(labelled_windows(source, protocol)).waveforms[:1]
-        ratio = compare_files(candidate, reference, window, seconds=20.0)
+        ratio = compare_files(candidate, reference, window, seconds=LATENCY_SECONDS)
         document["models"][0]["latency"] = asdict(ratio)
         document["differences"] = differences_document(ours.counts, theirs.counts)
     return document

@@ -163,7 +163,7 @@ def whole_second_bias(
     windows: list[tuple[int, NDArray[np.float32], float, float, int]] = []
     used: list[str] = []
     sums: dict[int, NDArray[np.float64]] = {
-        offset: np.zeros((len(earthquakes), len(COLUMNS))) for offset in OFFSETS
+        offset: np.zeros((MOST_RECORDS, len(COLUMNS))) for offset in OFFSETS
     }
 
     def score() -> None:
@@ -175,8 +175,8 @@ def whole_second_bias(
             np.arange(len(p)),
         )
         # What counts is the highest peak, which no threshold changes.
-        rows = count(runner(np.stack(cuts)), truths, [str(i) for i in range(len(p))], Thresholds())
-        for offset, record, row in zip(offsets, records, rows.values, strict=True):
+        rows = count(runner(np.stack(cuts)), truths, Thresholds())
+        for offset, record, row in zip(offsets, records, rows, strict=True):
             sums[offset][record] += row
         windows.clear()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from compress.data.records import SAMPLING_RATE_HZ, Source
-from compress.evaluation.curves import OUTPUTS, Output, Scored, join, score
+from compress.evaluation.curves import OUTPUTS, Candidates, Output, Scored, join, score
 from compress.evaluation.metrics import COLUMNS, Counts, Truths, count
 from compress.evaluation.picker import highest_peaks
 from compress.evaluation.protocol import Protocol, labelled, labelled_windows
@@ -43,9 +43,7 @@ class WindowScores:
         rests on the right number of them.
         """
         if where is None:
-            values = np.zeros((len(self.record_names), len(COLUMNS)))
-            np.add.at(values, self.truths.records, self.rows)
-            return Counts(self.record_names, values)
+            return Counts.by_record(self.record_names, [(self.truths, self.rows)])
         records, positions = np.unique(self.truths.records[where], return_inverse=True)
         values = np.zeros((len(records), len(COLUMNS)))
         np.add.at(values, positions, self.rows[where])
@@ -68,29 +66,32 @@ def score_windows(
     rows: list[NDArray[np.float64]] = []
     residuals: dict[str, list[NDArray[np.float64]]] = {"p": [], "s": []}
     probabilities: dict[str, list[NDArray[np.float64]]] = {"p": [], "s": []}
-    scored: dict[Output, list[Scored]] = {output: [] for output in OUTPUTS}
+    candidates: dict[Output, list[Candidates]] = {output: [] for output in OUTPUTS}
     task = progress.add_task(what, total=len(record_names))
     for windows in labelled_windows(source, protocol):
         batch = windows.truths
         predictions = runner(windows.waveforms)
-        # Every window is a record of its own here, so that windows can be grouped in any way.
-        alone = Truths(batch.p_samples, batch.s_samples, batch.noise, np.arange(len(batch)))
-        names_of_windows = [str(index) for index in range(len(batch))]
-        rows.append(count(predictions, alone, names_of_windows, protocol.thresholds).values)
+        rows.append(count(predictions, batch, protocol.thresholds))
         highest = highest_peaks(predictions)
         residuals["p"].append((highest.p_sample - batch.p_samples) / SAMPLING_RATE_HZ)
         residuals["s"].append((highest.s_sample - batch.s_samples) / SAMPLING_RATE_HZ)
         probabilities["p"].append(highest.p_probability.astype(np.float64))
         probabilities["s"].append(highest.s_probability.astype(np.float64))
-        for output, candidates in score(predictions, batch, len(record_names)).items():
-            scored[output].append(candidates)
+        for output, found in score(predictions, batch).items():
+            candidates[output].append(found)
         truths.append(batch)
         progress.update(task, completed=int(batch.records.max()) + 1)
+    all_truths = Truths(
+        *(np.concatenate([vars(batch)[name] for batch in truths]) for name in vars(truths[0]))
+    )
     return WindowScores(
         record_names,
-        Truths(*(np.concatenate([vars(t)[name] for t in truths]) for name in vars(truths[0]))),
+        all_truths,
         np.concatenate(rows),
         {phase: np.concatenate(parts) for phase, parts in residuals.items()},
         {phase: np.concatenate(parts) for phase, parts in probabilities.items()},
-        {output: join(parts) for output, parts in scored.items()},
+        {
+            output: join(parts, all_truths, len(record_names))
+            for output, parts in candidates.items()
+        },
     )

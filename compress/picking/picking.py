@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from baseline.contract import SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from baseline.errors import InputError
+from baseline.processes import end_with_parent
 from compress.data.archive import NS, Archive, nanoseconds, utc
 from compress.evaluation.answers import load_numeric_runner
 from compress.evaluation.picker import Thresholds
@@ -91,10 +92,12 @@ def pick_recordings(
                 done += length(stretch) / SAMPLING_RATE_HZ
                 progress(done)
     else:
-        work = partial(_station, str(model), recordings.archive, settings=settings, streams=streams)
-        # Spawned, since a runtime's threads do not survive a fork.
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for stretches, detections in zip(stations, pool.map(work, stations), strict=True):
+        # Spawned, since a runtime's threads do not survive a fork. The archive, which grows with
+        # the stations, is handed over once to each process and not with every station.
+        with ProcessPoolExecutor(
+            jobs, get_context("spawn"), _prepare, (model, recordings.archive, settings, streams)
+        ) as pool:
+            for stretches, detections in zip(stations, pool.map(_station, stations), strict=True):
                 found += detections
                 done += sum(map(length, stretches)) / SAMPLING_RATE_HZ
                 progress(done)
@@ -245,19 +248,24 @@ def _detection(stretch: Stretch, found: Found) -> Detection:
     )
 
 
+_COMMON: list[tuple[Path, Archive, Settings, Path | None]] = []
+"""In a process that picks stations: model, archive, settings and streams of all of them."""
+
+
+def _prepare(model: Path, archive: Archive, settings: Settings, streams: Path | None) -> None:
+    """Make this a process that picks stations."""
+    end_with_parent()
+    _COMMON[:] = [(model, archive, settings, streams)]
+
+
 @lru_cache(maxsize=1)
-def _runner(model: str) -> Runner:
-    return load_numeric_runner(Path(model))
+def _runner(model: Path) -> Runner:
+    return load_numeric_runner(model)
 
 
-def _station(
-    model: str,
-    archive: Archive,
-    stretches: Sequence[Stretch],
-    settings: Settings,
-    streams: Path | None,
-) -> list[Detection]:
+def _station(stretches: Sequence[Stretch]) -> list[Detection]:
     """One station, in a process that keeps the model for the next."""
+    model, archive, settings, streams = _COMMON[0]
     return [
         detection
         for stretch in stretches

@@ -82,7 +82,8 @@ def measured(p_samples, dropped=()):
     truths = Truths(
         np.full(RECORDS, P_SAMPLE), none, np.zeros(RECORDS, dtype=bool), np.arange(RECORDS)
     )
-    return Measured(count(predictions, truths, [f"r{i}" for i in range(RECORDS)], Thresholds()))
+    rows = count(predictions, truths, Thresholds())
+    return Measured(Counts.by_record([f"r{i}" for i in range(RECORDS)], [(truths, rows)]))
 
 
 @pytest.fixture(scope="module")

@@ -365,6 +365,13 @@ def test_fingerprint_survives_a_move_and_sees_every_change(mixed, tmp_path):
     assert SeisBenchSource(moved).fingerprint() != original
 
 
+def test_fingerprint_is_computed_once(mixed):
+    source = SeisBenchSource(mixed)
+    once = source.fingerprint()
+    (mixed / "waveforms.hdf5").unlink()
+    assert source.fingerprint() == once
+
+
 # What is refused
 
 

@@ -533,6 +533,14 @@ def test_fingerprint(tmp_path):
     assert before != MiniseedSource(tmp_path / "elsewhere").fingerprint()
 
 
+def test_fingerprint_is_computed_once(tmp_path):
+    write_three(tmp_path, 300)
+    source = MiniseedSource(tmp_path)
+    once = source.fingerprint()
+    next(tmp_path.glob("*HHZ*")).unlink()
+    assert source.fingerprint() == once
+
+
 def test_sets_of_one_archive_are_kept_apart(tmp_path):
     write_three(tmp_path, 400)
     noon = datetime(2019, 7, 6, 0, 3)

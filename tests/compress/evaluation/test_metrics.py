@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,16 +51,19 @@ def truths(*windows: tuple[float, float, int], noise: bool = False) -> Truths:
     )
 
 
+def counted(
+    predictions: np.ndarray, windows: Truths, names: Sequence[str], p: float = 0.1
+) -> Counts:
+    """Counts by record, at a threshold of P."""
+    return Counts.by_record(names, [(windows, count(predictions, windows, Thresholds(p=p)))])
+
+
 def score(
     prediction: np.ndarray, p: float = NAN, s: float = NAN, *, noise: bool = False
 ) -> dict[str, float]:
     """The counts of one window, zeros left out."""
-    counts = count(prediction[None], truths((p, s, 0), noise=noise), ["one"], Thresholds())
-    return {
-        name: value
-        for name, value in zip(COLUMNS, counts.values[0].tolist(), strict=True)
-        if value != 0.0
-    }
+    row = count(prediction[None], truths((p, s, 0), noise=noise), Thresholds())[0]
+    return {name: value for name, value in zip(COLUMNS, row.tolist(), strict=True) if value != 0.0}
 
 
 def test_a_right_answer() -> None:
@@ -187,7 +191,7 @@ def test_everything_in_noise_is_false() -> None:
 def test_thresholds_decide_what_is_picked() -> None:
     prediction = window((1000, 2000, 1000, 1500))
 
-    strict = count(prediction[None], truths((1000, 1500, 0)), ["one"], Thresholds(p=0.9))
+    strict = counted(prediction[None], truths((1000, 1500, 0)), ["one"], p=0.9)
 
     assert summarise(strict)["p_recall_0.5s"] == 0.0
     assert summarise(strict)["s_recall_0.5s"] == 1.0
@@ -196,11 +200,8 @@ def test_thresholds_decide_what_is_picked() -> None:
 def test_windows_add_up_by_record() -> None:
     predictions = np.stack([window((1000, 2000, 1000, 1500))] * 3)
 
-    counts = count(
-        predictions,
-        truths((1000, 1500, 2), (1000, 1500, 0), (1000, 1500, 2)),
-        ["a", "b", "c"],
-        Thresholds(),
+    counts = counted(
+        predictions, truths((1000, 1500, 2), (1000, 1500, 0), (1000, 1500, 2)), ["a", "b", "c"]
     )
 
     assert counts.record_names == ("a", "b", "c")
@@ -240,7 +241,7 @@ def test_what_cannot_be_measured_is_nan() -> None:
 
 
 def test_finding_nothing_is_an_f1_of_zero() -> None:
-    counts = count(window()[None], truths((1000, 1500, 0)), ["one"], Thresholds())
+    counts = counted(window()[None], truths((1000, 1500, 0)), ["one"])
 
     metrics = summarise(counts)
 
@@ -283,11 +284,12 @@ def part(windows: Truths, which: slice) -> Truths:
 def test_counts_are_additive_over_windows(seed: int, split: int) -> None:
     predictions, windows = random_windows(seed, 6)
 
-    def counted(which: slice) -> Counts:
-        return count(predictions[which], part(windows, which), "abc", Thresholds())
-
-    together = counted(slice(None))
-    apart = counted(slice(None, split)) + counted(slice(split, None))
+    together = counted(predictions, windows, "abc")
+    batches = [
+        (part(windows, which), count(predictions[which], part(windows, which), Thresholds()))
+        for which in (slice(None, split), slice(split, None))
+    ]
+    apart = Counts.by_record("abc", batches)
 
     np.testing.assert_allclose(apart.values, together.values, rtol=0, atol=1e-12)
 
@@ -300,8 +302,8 @@ def test_shifting_picks_and_truths_together_changes_nothing(seed: int, shift: in
         windows.p_samples + shift, windows.s_samples + shift, windows.noise, windows.records
     )
 
-    before = count(predictions, windows, "abc", Thresholds())
-    after = count(np.roll(predictions, shift, axis=1), moved, "abc", Thresholds())
+    before = counted(predictions, windows, "abc")
+    after = counted(np.roll(predictions, shift, axis=1), moved, "abc")
 
     thresholded = [i for i, name in enumerate(COLUMNS) if "highest" not in name]
     np.testing.assert_allclose(
@@ -319,9 +321,7 @@ def test_a_perfect_predictor_scores_one(onsets: list[tuple[int, int]]) -> None:
     pairs = [(p, p + s_minus_p) for p, s_minus_p in onsets]
     predictions = np.stack([window((p, s + 100, p, s)) for p, s in pairs])
 
-    metrics = summarise(
-        count(predictions, truths(*((p, s, 0) for p, s in pairs)), ["one"], Thresholds())
-    )
+    metrics = summarise(counted(predictions, truths(*((p, s, 0) for p, s in pairs)), ["one"]))
 
     for name in METRICS:
         if "f1" in name or "recall" in name or "precision" in name:
@@ -342,7 +342,7 @@ def test_metrics_are_vectorised_over_leading_axes() -> None:
 
 def test_json_restores_every_bit() -> None:
     predictions, windows = random_windows(7, 6)
-    counts = count(predictions, windows, ["a", "b", "ü"], Thresholds())
+    counts = counted(predictions, windows, ["a", "b", "ü"])
 
     restored = Counts.from_json(counts.to_json())
 
@@ -382,19 +382,12 @@ def test_other_json_is_refused(text: str) -> None:
         Counts.from_json(text)
 
 
-def test_counts_of_different_records_are_not_added() -> None:
-    values = np.zeros((1, len(COLUMNS)))
-
-    with pytest.raises(ValueError, match="different records"):
-        Counts(("a",), values) + Counts(("b",), values)
-
-
 def test_what_does_not_fit_together_is_refused() -> None:
     prediction = window()[None]
     with pytest.raises(ValueError, match="do not fit"):
-        count(prediction, truths((1, 2, 0), (1, 2, 0)), ["one"], Thresholds())
+        count(prediction, truths((1, 2, 0), (1, 2, 0)), Thresholds())
     with pytest.raises(ValueError, match="record index 3"):
-        count(prediction, truths((1, 2, 3)), ["one"], Thresholds())
+        counted(prediction, truths((1, 2, 3)), ["one"])
     with pytest.raises(ValueError, match="noise window 0"):
         truths((1, 2, 0), noise=True)
     with pytest.raises(ValueError, match="one length"):

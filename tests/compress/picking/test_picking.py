@@ -10,6 +10,7 @@ import recorded
 from obspy import UTCDateTime, read_events
 from obspy.io.quakeml.core import _validate
 
+from compress.data.archive import Archive
 from compress.evaluation.picker import Thresholds
 from compress.picking import picks
 from compress.picking.picking import Settings, annotate, pick_recordings, window_of
@@ -87,6 +88,16 @@ def test_what_is_read_at_once_and_how_many_processes_change_nothing(
         written.append((tmp_path / name).read_bytes())
     picks.write_picks(tmp_path / "found", found)
     assert len({*written, (tmp_path / "found").read_bytes()}) == 1
+
+
+def test_the_archive_is_handed_to_each_process_once(archive, model, settings, monkeypatch):
+    """And not with every station, of which there are three."""
+    handed = []
+    monkeypatch.setattr(
+        Archive, "__getstate__", lambda self: handed.append(self) or vars(self), raising=False
+    )
+    pick_recordings(model[1], find_recordings([archive]), settings, jobs=2)
+    assert 1 <= len(handed) <= 2
 
 
 def test_a_cut_out_hour_has_the_picks_of_the_whole(archive, model, settings, found):

@@ -9,6 +9,7 @@ import recorded
 from obspy import Stream
 
 from baseline.errors import InputError
+from compress.data import archive
 from compress.data.band_pass import band_pass
 from compress.data.resampling import resample
 from compress.picking.preparation import (
@@ -212,3 +213,59 @@ def test_a_damaged_file_is_named(tmp_path, waveform):
         all_of(find_recordings([path]))
     with pytest.raises(InputError, match="no such file"):
         find_recordings([tmp_path / "b.mseed"])
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("rate", [100.0, 62.5])
+def test_a_long_file_is_read_by_parts_and_the_same(tmp_path, monkeypatch, waveform, rate, together):
+    """Its channels one after the other, or taking turns; with a gap of ten seconds in all."""
+    resampled = waveform if rate == 100 else resampled_to(waveform, rate)
+    gap = slice(40_000, 40_000 + round(10 * rate))
+    pieces = [
+        recorded.stream(resampled[: gap.start], rate=rate),
+        recorded.stream(resampled[gap.stop :], start=recorded.START + gap.stop / rate, rate=rate),
+    ]
+    if not together:
+        cuts = [recorded.START + seconds for seconds in range(0, 1500, 60)]
+        pieces = [part.slice(begin, begin + 60 - 1 / rate) for part in pieces for begin in cuts]
+    path = recorded.write(tmp_path / "a.mseed", *pieces, reclen=512)
+    whole = find_recordings([path])
+    monkeypatch.setattr(archive, "PART_BYTES", 30_000)
+    parts = find_recordings([path])
+    assert len(whole.archive.parts) == 1
+    assert len(parts.archive.parts) == -(-path.stat().st_size // (30_000 // 512 * 512))
+    for one, other in zip(whole.stations["XX.ABC"], parts.stations["XX.ABC"], strict=True):
+        assert (one.start, one.end) == (other.start, other.end)
+    for one, other in zip(all_of(whole, blocks=1), all_of(parts, blocks=1), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_only_the_parts_of_the_time_asked_for_are_read(tmp_path, monkeypatch, waveform):
+    path = recorded.write(tmp_path / "a.mseed", recorded.stream(waveform), reclen=512)
+    monkeypatch.setattr(archive, "PART_BYTES", 2**15)
+    found = find_recordings([path])
+    read = []
+    original = archive.read_stream
+    monkeypatch.setattr(
+        archive, "read_stream", lambda part, **times: read.append(part) or original(part, **times)
+    )
+    (stretch,) = found.stations["XX.ABC"]
+    for channel in stretch.instrument.present():
+        archive.read_values(found.archive, channel, stretch.start, 60_000, 6_000)
+    assert 3 <= len(read) <= 9
+    assert len(found.archive.parts) > 20
+
+
+def test_a_long_file_with_records_of_two_lengths_stays_whole(tmp_path, monkeypatch, waveform):
+    path = tmp_path / "a.mseed"
+    with path.open("wb") as file:
+        for half, length_bytes in ((slice(None, 70_000), 512), (slice(70_000, None), 4096)):
+            start = recorded.START + (half.start or 0) / 100
+            recorded.stream(waveform[half], start=start).write(
+                file, format="MSEED", reclen=length_bytes
+            )
+    monkeypatch.setattr(archive, "PART_BYTES", 30_000)
+    found = find_recordings([path])
+    assert [part.size for part in found.archive.parts] == [None]
+    (out,) = all_of(found)
+    assert np.array_equal(out, np.rint(waveform).astype(np.float32))

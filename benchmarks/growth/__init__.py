@@ -1,0 +1,1 @@
+"""What `benchmarks.scaling` and `benchmarks.long_load` measure, and how."""
