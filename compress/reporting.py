@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from baseline.errors import InputError
 from compress.evaluation.examples import EXAMPLES_FILE, read_examples
 from compress.gating import require_same_windows
@@ -56,7 +58,7 @@ def report_run(
             write_page(output, told)
         else:
             write_both(folder, told)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, TemplateError) as error:
         raise InputError(
             f"{path}: is damaged, or was written by another version ({error!r}).",
             "Run the pipeline again with this version.",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baseline.files import writing
 from baseline.published import CITATION, LICENCE
 from compress.config import Pipeline
 from compress.data.sources import describe_set
@@ -50,12 +51,13 @@ def export_stage(
             others are given.
 
     Raises:
-        InputError: the conversion failed.
+        InputError: the conversion failed, or the file cannot be written.
     """
     int8 = int8 or Int8()
     if format is Format.TFLITE and precision is own and replace(int8, integer_ends=False) == Int8():
         content = (stage / TFLITE_FILE).read_bytes()
-        target.write_bytes(edit(content, drop_float_ends) if int8.integer_ends else content)
+        with writing(target):
+            target.write_bytes(edit(content, drop_float_ends) if int8.integer_ends else content)
         return True
     if precision is Precision.INT8 and not int8.float_layers:
         int8 = replace(int8, float_layers=float_layers(stage))

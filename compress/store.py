@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,12 +16,13 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baseline.errors import InputError
+from baseline.files import remove_leftovers, whole_file, writing
 
 PACKAGES = (
     "numpy",
@@ -40,6 +39,10 @@ PACKAGES = (
 CODE = ("baseline", "compress", "export")
 
 STAGES_FOLDER = "stages"
+PARTIAL_ENDING = ".partial"
+"""Of the name of a stage's folder while the stage is being made."""
+SCRATCH_FOLDER = "scratch"
+"""In a stage's folder while the stage is being made: what it goes on from when interrupted."""
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
@@ -79,6 +82,22 @@ class Artifact:
     def tflite(self) -> Path:
         """What is deployed and measured."""
         return self.folder / TFLITE_FILE
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the float32 graph's weights; see `baseline.checkpoint.weights_hash`."""
+        return self._manifest()["weights_sha256"]
+
+    def is_whole(self) -> bool:
+        """Whether it was finished, and every file that was made then still is what it was."""
+        try:
+            files = self._manifest()["files"]
+            return all(file_hash(self.folder / name) == known for name, known in files.items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    def _manifest(self) -> dict[str, Any]:
+        return json.loads((self.folder / MANIFEST_FILE).read_text(encoding="utf-8"))
 
     def layers(self) -> list[dict[str, str]]:
         """What the stage made of each layer of the graph before; nothing for the baseline."""
@@ -122,12 +141,13 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, label: str, key: str) -> Artifact | None:
-        """The finished stage with this label and key, if there is one."""
+        """The finished stage with this label and key, if there is one, and it is undamaged."""
         artifact = self.get(label, key)
-        return artifact if (artifact.folder / MANIFEST_FILE).is_file() else None
+        return artifact if artifact.is_whole() else None
 
     def get(self, label: str, key: str) -> Artifact:
         """The stage with this label and key, known to be finished."""
@@ -139,17 +159,40 @@ class Store:
 
         If the block fails or the process dies, the folder stays and is handed out again to whoever
         makes the same stage, with its checkpoints; it is never taken for a finished one. The
-        subfolder `scratch` is removed in the end.
+        subfolder `scratch` is removed in the end, and not before the stage is finished: of half the
+        checkpoints another model would be made.
+
+        Args:
+            label: of the stage.
+            key: of the stage.
+            manifest: what is to be known of it, as it is when the block ends; hashes of all files
+                are added.
+
+        Raises:
+            InputError: the folder cannot be written to.
         """
         final = self.get(label, key).folder
-        folder = final.with_name(final.name + ".partial")
-        (folder / "scratch").mkdir(parents=True, exist_ok=True)
+        folder = final.with_name(final.name + PARTIAL_ENDING)
+        scratch = folder / SCRATCH_FOLDER
+        with writing(folder):
+            scratch.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder, scratch)
         yield folder
-        shutil.rmtree(folder / "scratch")
-        write_json(folder / MANIFEST_FILE, manifest)
-        if final.exists():  # without a manifest: not by this program
-            shutil.rmtree(final)
-        folder.rename(final)
+        with writing(folder):
+            files = {path.name: file_hash(path) for path in folder.iterdir() if path.is_file()}
+            files.pop(MANIFEST_FILE, None)  # of a process that was killed right here
+            write_json(folder / MANIFEST_FILE, manifest | {"files": files})
+            if final.exists():  # damaged, or not by this program
+                shutil.rmtree(final)
+            folder.rename(final)
+            shutil.rmtree(final / SCRATCH_FOLDER)
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed left in finished stages; nobody else may run."""
+        for folder in self._folder.iterdir():
+            if folder.suffix != PARTIAL_ENDING:
+                remove_leftovers(folder)
+                shutil.rmtree(folder / SCRATCH_FOLDER, ignore_errors=True)
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -164,31 +207,14 @@ def json_text(document: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with _whole(path) as file:
-        file.write(text.encode())
+    with whole_file(path) as fresh:
+        fresh.write_bytes(text.encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an `.npz` file, compressed, whole or not at all."""
-    with _whole(path) as file:
+    with whole_file(path) as fresh, fresh.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of `path` when the block ends well."""
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

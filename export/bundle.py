@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from baseline.contract import COMPONENTS, NORMALISATION, OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES
 from baseline.errors import InputError
+from baseline.files import unfinished_folder, writing
 from export.c_source import HEADER_FILE, SOURCE_FILE, c_source
 from export.convert import Format, Precision
 from export.reference import MAXIMUM_BYTES, Reference, decode, encode, record
@@ -132,6 +131,9 @@ def write_bundle(
         counts: what was measured of it, in JSON, for later comparisons; `read_counts` gives it
             back.
         reference: windows and what that very file answers to them; `read_reference` gives it back.
+
+    Raises:
+        InputError: the folder is something else's, or cannot be written to.
     """
     content = model.read_bytes()
     answers = encode(reference) if reference else None
@@ -144,8 +146,9 @@ def write_bundle(
         reference_sha256=_sha256(answers) if answers else None,
         **metadata,
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as scratch:
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with writing(folder), unfinished_folder(folder.parent) as scratch:
         fresh = Path(scratch) / "bundle"
         fresh.mkdir()
         (fresh / complete.file).write_bytes(content)
@@ -161,7 +164,7 @@ def write_bundle(
         (fresh / CARD_FILE).write_text(_card(complete), encoding="utf-8")
         require_replaceable(folder)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(Path(scratch) / "replaced")
         fresh.rename(folder)
     return complete
 

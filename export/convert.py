@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baseline.errors import InputError
+from baseline.files import put, unfinished_folder, writing
 from export.workers import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, ConversionError, run_worker
 
 SEARCH_TIME_LIMIT_S = 7200.0
@@ -146,13 +146,14 @@ def convert(
     Raises:
         InputError: the format does not have the precision, or not made in this way.
         ConversionError: the conversion failed in any way; `output` is then untouched.
+        WriteError: `output` cannot be written, and is untouched.
     """
     int8 = int8 or Int8()
     require_way(format, precision, int8)
     if precision.calibrated != (calibration is not None):
         raise ValueError(f"{precision.value} {'needs' if precision.calibrated else 'takes no'} "
                          "calibration windows")  # fmt: skip
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".convert-") as scratch:
+    with writing(output), unfinished_folder(output.parent) as scratch:
         result = Path(scratch) / "result"
         arguments = [str(model.resolve()), format.value, precision.value, str(result)]
         if calibration is not None:
@@ -168,7 +169,7 @@ def convert(
             raise ConversionError(f"Converting {what}: the converter ended without a result.")
         notes = result.with_suffix(NOTES_ENDING)
         found = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else None
-        result.replace(output)
+        put(result, output)
     return found
 
 

@@ -4,7 +4,8 @@
 
 imports it, says so, and takes orders, a line of JSON each on standard input. For each
 it forks a worker, tells its process number, waits for its end and tells how it ended. It ends
-itself when its standard input does.
+itself when its standard input does, which is when whoever gives the orders has ended, however that
+came; a worker that is still at work then is killed.
 
 Importing TensorFlow takes longer than converting a student does. A fork has it at once, and is as
 well contained as a process that starts from nothing: what it breaks, it breaks for itself. It is
@@ -18,10 +19,14 @@ import json
 import os
 import resource
 import runpy
+import select
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
+
+from baseline.errors import InputError
 
 
 def main() -> None:
@@ -32,10 +37,18 @@ def main() -> None:
     _tell(True)
     for line in sys.stdin:
         order = json.loads(line)
+        over, at_work = os.pipe()  # nothing is written: the one end closes when the worker ends
         process = os.fork()
         if not process:
             _work(order)
-        _tell(process)
+        os.close(at_work)
+        with suppress(BrokenPipeError):  # then its end of the other pipe is closed, too
+            _tell(process)
+        ready, _, _ = select.select([sys.stdin, over], [], [])
+        if sys.stdin in ready:  # nobody gives orders while one is carried out: it has ended
+            os.kill(process, signal.SIGKILL)
+            return
+        os.close(over)
         _, status = os.waitpid(process, 0)
         _tell(os.waitstatus_to_exitcode(status))
 
@@ -65,6 +78,8 @@ def _work(order: dict[str, Any]) -> None:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except InputError as error:
+        print(error, file=sys.stderr)
     except BaseException:  # whatever it was, this process must not go on as the foreman
         traceback.print_exc()
     finally:

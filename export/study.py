@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baseline.files import unfinished_folder, writing
 from export.convert import SEARCH_TIME_LIMIT_S, Int8
 from export.workers import run_worker
 
@@ -77,7 +77,7 @@ def study(
     Raises:
         ConversionError: the model cannot be converted.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".study-") as scratch:
+    with writing(folder), unfinished_folder(folder) as scratch:
         saved = Path(scratch) / "windows.npy"
         np.save(saved, windows, allow_pickle=False)
         arguments = [str(model.resolve()), str(saved), int8.to_json(), str(folder)]
@@ -111,7 +111,8 @@ def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> No
             content, correction = correct_biases(calibrated, content, calibration)
             biases = correction.to_dict()
         file = Path(folder) / f"{number}.tflite"
-        file.write_bytes(edit(content, *PASSES))
+        with writing(file):
+            file.write_bytes(edit(content, *PASSES))
         candidates.append({"file": file.name, "float_layers": kept, "biases": biases})
     document = {
         "layers": layers,
@@ -119,7 +120,8 @@ def main(model: str, windows: str, int8: str, folder: str, most: str = "") -> No
         "search": search and search.to_dict(),
         "candidates": candidates,
     }
-    (Path(folder) / STUDY_FILE).write_text(json.dumps(document), encoding="utf-8")
+    with writing(Path(folder) / STUDY_FILE):
+        (Path(folder) / STUDY_FILE).write_text(json.dumps(document), encoding="utf-8")
 
 
 def _numbers(most: int) -> list[int]:

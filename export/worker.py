@@ -12,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+from baseline.files import writing
 from export.convert import NOTES_ENDING, Int8, Precision
 
 
@@ -47,12 +48,14 @@ def main(
             notes["biases"] = correction.to_dict()
         if notes:
             path = result.with_suffix(NOTES_ENDING)
-            path.write_text(json.dumps(notes, indent=1), encoding="utf-8")
+            with writing(path):
+                path.write_text(json.dumps(notes, indent=1), encoding="utf-8")
     else:
         from export.writers.tflite import write_tflite
 
         content = write_tflite(keras_model, Precision(precision), calibration)
-    result.write_bytes(content)
+    with writing(result):
+        result.write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def results(**changes: Any) -> dict[str, Any]:
         "outcome": "pass",
         "finished": "2026-01-01T00:00:00+00:00",
         "seconds": 12.3,
+        "time_shares": [{"part": "1-distill: train", "seconds": 12.3, "share": 1.0}],
         "baseline": {"name": "eqt-conservative", "sha256": "0" * 64},
         "data": {"train": "1" * 64, "calibration": "2" * 64, "evaluation": made.FINGERPRINT},
         "versions": {"eqt-compress": "0.1.0", "numpy": "2.4.6"},

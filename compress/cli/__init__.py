@@ -7,13 +7,18 @@ failed.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from baseline.errors import InputError
+from baseline.files import FULL, cannot_write, name_of, writing
 from compress.cli import (
     baseline,
     bench,
@@ -36,6 +41,8 @@ from compress.cli import (
 from compress.cli.console import (
     EXIT_INPUT,
     EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    STANDARD_OUTPUT_NAME,
     errors,
     print_to_output,
     show_error,
@@ -145,17 +152,61 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 def main() -> None:
     """Run a command; show what the user has to mend as one paragraph, without a traceback."""
+    with _terminable() as terminated:
+        try:
+            code = app(prog_name="compress", standalone_mode=False)
+        except InputError as error:
+            show_error(error)
+            code = EXIT_INPUT
+        except _UsageError as error:
+            _show_usage_error(error)
+            code = EXIT_INPUT
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            unknown = f"A file, perhaps a temporary one in {tempfile.gettempdir()}"
+            show_error(cannot_write(name_of(error) or unknown, error))
+            code = EXIT_INPUT
+    if code == EXIT_INTERRUPTED:
+        errors.print("Interrupted. Finished stages are kept; run again to go on from there.")
+        code = EXIT_TERMINATED if terminated else code
+    sys.exit(_finish_output(code or 0))
+
+
+@contextmanager
+def _terminable() -> Iterator[list[int]]:
+    """Have SIGTERM end a command as Ctrl-C does: with nothing half done left, and no child.
+
+    Batch systems, containers and service managers send it. Given is a list that the signal gets
+    into when it comes.
+    """
+    came: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        code = app(prog_name="compress", standalone_mode=False)
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finish_output(code: int) -> int:
+    """Print what is left to be printed; the exit code, which is another where that fails."""
+    try:
+        with writing(STANDARD_OUTPUT_NAME):
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read it has seen enough
+        pass
     except InputError as error:
         show_error(error)
         code = EXIT_INPUT
-    except _UsageError as error:
-        _show_usage_error(error)
-        code = EXIT_INPUT
-    if code == EXIT_INTERRUPTED:
-        errors.print("Interrupted. Finished stages are kept; run again to go on from there.")
-    sys.exit(code or 0)
+    # Python would try again in the end, and make the exit code 120.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _show_usage_error(error: Any) -> None:

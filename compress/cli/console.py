@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from baseline.errors import InputError
+from baseline.files import writing
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXIT_INPUT = 2
 EXIT_GATE = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 LOG_WIDTH = 150
 
@@ -29,6 +31,7 @@ LONGEST_HINT = 1000
 """Characters of an error that are shown."""
 
 STANDARD_OUTPUT = Path("-")
+STANDARD_OUTPUT_NAME = Path("standard output")
 
 console = Console()
 if not console.is_terminal:  # a log has no width: never break a table there
@@ -96,7 +99,8 @@ def write_document(place: Path | None, document: dict[str, Any]) -> None:
 
     whole = heading("compress") | document
     if place == STANDARD_OUTPUT:
-        sys.stdout.write(json_text(whole))
+        with writing(STANDARD_OUTPUT_NAME):
+            sys.stdout.write(json_text(whole))
     else:
         write_json(place, whole)
 

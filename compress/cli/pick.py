@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from baseline.errors import InputError
+from baseline.files import writing
 from compress.cli.completion import complete_stack
 from compress.cli.console import console, progress_bar, write_document
 from compress.cli.options import (
@@ -315,10 +315,10 @@ def pick(
             (seisbench, picks.write_seisbench),
         ):
             if path:
-                _write(path, partial(write, detections=result))
+                write(path, detections=result)
         if plot:
             window = window_of(found.path, recordings, settings, at, result)
-            _write(plot, lambda path: plot_picks(path, *window, result))
+            plot_picks(plot, *window, result)
     document = {
         "model": model,
         "thresholds": settings.thresholds.model_dump(),
@@ -357,19 +357,24 @@ def _settings(
 
 def _empty_folder(folder: Path) -> None:
     """Make a folder that probabilities can be appended to."""
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     if any(folder.iterdir()):
         raise InputError(
             f"--probabilities {folder}: is not empty.", "Give a new folder, or empty it."
         )
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> Any:
-    """What writing to a file, or opening it for that, gives."""
+@contextmanager
+def _growing(path: Path) -> Iterator[TextIO]:
+    """A file that gains lines, each to be flushed."""
+    with writing(path):
+        file = path.open("w", encoding="utf-8", newline="")
     try:
-        return write(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        yield file
+    finally:
+        with writing(path):
+            file.close()
 
 
 def _tell(recordings: Recordings) -> None:
@@ -406,8 +411,8 @@ def _follow(
         settings.stacking.edge_s,
         gap,
     )
-    opened = csv and _write(csv, lambda path: path.open("w", encoding="utf-8", newline=""))
-    with opened or nullcontext() as file:
+    opened: Any = _growing(csv) if csv else nullcontext()
+    with opened as file:
         follow_inputs(
             model.path, inputs, live, stations, channels, idle,
             [*([] if console.quiet else [sys.stdout]), *([file] if file else [])],

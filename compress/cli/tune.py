@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from baseline.errors import InputError
 from baseline.extras import require_train
+from baseline.files import writing
 from compress.cli.console import console, escape, progress_bar, write_document
 from compress.cli.options import json_option, output_file, output_folder
 
@@ -69,10 +69,8 @@ def tune(
     require_train()
     declared = load_search(search)
     folder = output or declared.config.output
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output {folder}: cannot be made ({error.strerror}).") from None
 
     from compress.tuning.storage import open_storage
     from compress.tuning.study import tune as run_search

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from baseline.errors import InputError
+from baseline.files import writing
 from compress.data.archive import NS
 from compress.evaluation.answers import load_numeric_runner
 from compress.picking.live import LivePicker, LiveSettings
@@ -52,8 +53,9 @@ def follow_inputs(
 
     def write(row: Sequence[object]) -> None:
         for writer, output in zip(writers, outputs, strict=True):
-            writer.writerow(row)
-            output.flush()
+            with writing(Path(str(getattr(output, "name", "output")))):
+                writer.writerow(row)
+                output.flush()
 
     def handle(trace: Trace) -> None:
         name = f"{trace.stats.network}.{trace.stats.station}"

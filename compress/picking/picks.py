@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baseline.files import whole_file
 from compress.data.archive import NS
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def write_seisbench(path: Path, detections: Iterable[Detection]) -> None:
 
 def write_quakeml(path: Path, detections: Sequence[Detection]) -> None:
     """A QuakeML file: an event for each detection with onsets, at one station, not located."""
-    catalogue(detections).write(str(path), format="QUAKEML")
+    with whole_file(path) as fresh:
+        catalogue(detections).write(str(fresh), format="QUAKEML")
 
 
 def catalogue(detections: Sequence[Detection]) -> Catalog:
@@ -190,7 +192,7 @@ def _plain(time: int) -> str:
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with whole_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

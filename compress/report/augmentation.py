@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from baseline.contract import COMPONENTS, OUTPUTS, SAMPLING_RATE_HZ
 from compress.data.show import DRAWS, Examples, Window
-from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE
+from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE, save_figure
 
 OUTPUT_COLOURS = dict(zip(OUTPUTS, ("#bbbbbb", COLOURS[0], COLOURS[1]), strict=True))
 
@@ -25,7 +25,7 @@ def write_examples(examples: Examples, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = draw(examples)
         FigureCanvasAgg(figure)
-        figure.savefig(path, format="png")
+        save_figure(figure, path)
 
 
 def draw(examples: Examples) -> Figure:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from baseline.files import writing
 from compress.graphs.changes import KEPT
 from compress.report.contents import RANKING, Contents, Picture
 from compress.report.run_rows import kind_of
@@ -45,7 +46,8 @@ DETAILS = (
 def write_report(path: Path, contents: Contents) -> None:
     """Write the report of a run, whole or not at all, and its pictures into a folder beside it."""
     pictures = path.parent / PICTURES_FOLDER
-    pictures.mkdir(exist_ok=True)
+    with writing(pictures):
+        pictures.mkdir(exist_ok=True)
     for picture in contents.all_pictures():
         if picture.svg is not None:
             write_text(pictures / f"{picture.name}.svg", standalone(picture.svg))
@@ -101,6 +103,7 @@ def report(contents: Contents) -> str:
         f"Versions: {versions}.",
         f"Fingerprints of the records: {prints}.",
         contents.licences,
+        *_time_shares(results.get("time_shares", [])),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -149,6 +152,18 @@ def _training(what: str, told: dict[str, Any]) -> str:
         f"Training ({what}): {told['steps']:,} steps of {told['batch']} windows in "
         f"{told['seconds']:,.0f} s, {100 * told['waiting_share']:.1f} % of it waiting for input."
     )
+
+
+def _time_shares(parts: list[dict[str, Any]]) -> list[str]:
+    """Where the time of a run went; nothing for results that do not hold it."""
+    if not parts:
+        return []
+    lines = ["| part of this run | seconds | share |", "|---|---|---|"]
+    lines += [
+        f"| {escaped(part['part'])} | {part['seconds']:,.1f} | {100 * part['share']:.1f} % |"
+        for part in parts
+    ]
+    return ["## Time", "\n".join(lines)]
 
 
 def _gates(row: dict[str, Any]) -> list[str]:

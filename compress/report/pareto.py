@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from compress.report.plots import COLOURS, STYLE
+from compress.report.plots import COLOURS, STYLE, save_figure
 from compress.report.table import interval
 
 Document = dict[str, Any]
@@ -108,7 +108,7 @@ def write_front(document: Document, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = draw_front(document)
         FigureCanvasAgg(figure)
-        figure.savefig(path)
+        save_figure(figure, path)
 
 
 def draw_front(document: Document) -> Figure:

@@ -60,7 +60,7 @@ def plot_picks(
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
 
-    from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE
+    from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE, save_figure
 
     def number(time: int) -> float:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time / 1000)
@@ -97,4 +97,4 @@ def plot_picks(
         axes[0].set_title(f"{name}, {iso(first)}")
         handles, labels = axes[3].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        figure.savefig(path)
+        save_figure(figure, path)

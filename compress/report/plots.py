@@ -17,6 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
+from baseline.errors import InputError
+from baseline.files import whole_file, writing
+
 Document = dict[str, Any]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -74,13 +77,30 @@ def write_plots(document: Document, folder: Path) -> list[Path]:
     }
     if all(model["whole_second_bias"] for model in models):
         figures["whole_second_bias"] = whole_second_bias
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in figures.items():
         written.append(folder / f"{name}.png")
         with mpl.rc_context(STYLE):
-            draw(models).savefig(written[-1])
+            save_figure(draw(models), written[-1])
     return written
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's ending names, or as PNG, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written, or there is no such format.
+    """
+    ending = path.suffix.removeprefix(".").lower() or "png"
+    known = figure.canvas.get_supported_filetypes()
+    if ending not in known:
+        raise InputError(
+            f"{path}: pictures are not written as {ending}.", f"Known are {', '.join(known)}."
+        )
+    with whole_file(path) as fresh:
+        figure.savefig(fresh, format=ending)
 
 
 def precision_recall(models: Sequence[Document]) -> Figure:

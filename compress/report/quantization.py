@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baseline.contract import OUTPUTS, SAMPLING_RATE_HZ
-from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE
+from compress.report.plots import COLOURS, OUTPUT_NAMES, STYLE, save_figure
 
 HISTOGRAMS = 8
 TRACES = 2
@@ -78,7 +78,7 @@ def write_quantization(
             _traces(axes, [a[window] for a in answers], float(apart[window]))
         handles, labels = figure.axes[-1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6)
-        figure.savefig(path)
+        save_figure(figure, path)
 
 
 def _histogram(axes: Any, one: dict[str, Any]) -> None:

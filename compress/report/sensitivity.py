@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from compress.report.plots import STYLE
+from compress.report.plots import STYLE, save_figure
 from compress.report.table import interval
 
 Document = dict[str, Any]
@@ -75,7 +75,7 @@ def write_heat_map(document: Document, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = heat_map(document)
         FigureCanvasAgg(figure)
-        figure.savefig(path)
+        save_figure(figure, path)
 
 
 def heat_map(document: Document) -> Figure:

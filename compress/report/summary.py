@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from baseline.files import writing
 from compress.report.table import EXPLANATION, markdown_table
 from compress.store import write_text
 
@@ -19,7 +20,7 @@ def publish(text: str, file: Path | None = None) -> None:
     """Append a summary to the job's page, where there is one, and write it to `file`."""
     page = os.environ.get(SUMMARY_VARIABLE)
     if page:
-        with Path(page).open("a", encoding="utf-8") as stream:
+        with writing(Path(page)), Path(page).open("a", encoding="utf-8") as stream:
             stream.write(text + "\n")
     if file:
         write_text(file, text)

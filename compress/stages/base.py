@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from baseline.keras import keras
 
 
+RULES = {"gates", "on_fail"}
+"""Keys of a stage that judge what it makes, and do not change it."""
+
+
 class Phase(IntEnum):
     """When in a pipeline a stage may stand: phases never go back."""
 

@@ -267,13 +267,11 @@ def _runner(name: str, previous: keras.Model, context: Context) -> Runner:
     """
     from baseline.checkpoint import load_keras
     from compress.models import open_model
-    from compress.training.teaching import quick_runner
     from export.runtimes import KerasRunner
 
     own: Mapping[str, keras.Model] = {"baseline": context.baseline, "previous": previous}
     if name in own:
-        return quick_runner(own[name])
+        return KerasRunner(own[name])
     if name in context.earlier:
-        return quick_runner(load_keras(context.earlier[name]))
-    runner = open_model(name)[1]
-    return quick_runner(runner.model) if isinstance(runner, KerasRunner) else runner
+        return KerasRunner(load_keras(context.earlier[name]))
+    return open_model(name)[1]

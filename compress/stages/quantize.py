@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from baseline.files import whole_file
 from compress.data.calibration import calibration_windows
 from compress.data.feeds import TargetFeed
 from compress.stages.base import Context, Phase, StageModel
@@ -152,7 +153,8 @@ class Quantize(TrainedStage):
             found = study(float_model, calibration, int8, Path(folder))
             expected = KerasRunner(graph)(windows)
             chosen = fallback.choose(found, expected, windows, self.agreement)
-            shutil.copyfile(chosen.candidate.file, quantized)
+            with whole_file(quantized) as fresh:
+                shutil.copyfile(chosen.candidate.file, fresh)
         if found.search:
             write_json(context.products / "ranges.json", found.search)
         document = fallback.document(found, chosen)

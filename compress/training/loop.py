@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.progress import Progress
 from baseline.checkpoint import is_finite
 from baseline.contract import PREDICTION_SHAPE, WINDOW_SHAPE
 from baseline.errors import InputError
+from baseline.files import cannot_write, writing
 from baseline.keras import keras, tf
 from compress.data.feeds import Draw, TargetFeed
 from compress.store import TRAINING_ENDING, write_json, write_text
@@ -24,7 +26,7 @@ from compress.training.distributed import Workers
 from compress.training.hard_negatives import Predict, kept_or_mined, mine
 from compress.training.loss import cross_entropy
 from compress.training.settings import HardNegatives, LossSettings, Precision
-from compress.training.twin import FLOAT32, quick_twin
+from compress.training.twin import FLOAT32, twin_of
 
 CHECKPOINT_STEPS = 250
 HISTORY_STEPS = 25
@@ -130,28 +132,28 @@ def train(
         first = int(state.done.numpy())
         task = progress.add_task(what, total=plan.steps, completed=first)
         clock = _Clock()
-        with _History(products / f"{name}.history.csv", first) as history:
-            for begin, end in _segments(first, plan):
-                current = _with_hard_negatives(feed, plan, begin, state, scratch, workers)
-                batches = iter(_dataset(current, begin, end))
-                for number in range(begin + 1, end + 1):
-                    with clock.waiting():
-                        windows, targets = next(batches)
-                    loss = float(state.step(windows, targets))
-                    _require_finite(loss, what, number, plan)
-                    if after_step is not None:
-                        after_step(state.twin, number)
-                    checkpoint = number == end or number % CHECKPOINT_STEPS == 0
-                    if checkpoint and not state.finite():
-                        raise _diverged(what, number, plan, "a weight is no number")
-                    history.add(number, loss, line=checkpoint or number % HISTORY_STEPS == 0)
-                    if checkpoint:
-                        checkpoints.save()
-                    progress.update(task, completed=number)
+        history = _History(products / f"{name}.history.csv", first)
+        for begin, end in _segments(first, plan):
+            current = _with_hard_negatives(feed, plan, begin, state, scratch, workers)
+            batches = iter(_dataset(current, begin, end))
+            for number in range(begin + 1, end + 1):
+                with clock.waiting():
+                    windows, targets = next(batches)
+                loss = float(state.step(windows, targets))
+                _require_finite(loss, what, number, plan)
+                if after_step is not None:
+                    after_step(state.twin, number)
+                checkpoint = number == end or number % CHECKPOINT_STEPS == 0
+                if checkpoint and not state.finite():
+                    raise _diverged(what, number, plan, "a weight is no number")
+                history.add(number, loss, line=checkpoint or number % HISTORY_STEPS == 0)
+                if checkpoint:
+                    checkpoints.save()
+                progress.update(task, completed=number)
         if first < plan.steps:  # otherwise an earlier call has told of it
             report = clock.report(plan.steps - first, feed.batch, workers)
             write_json(products / f"{name}{TRAINING_ENDING}", report)
-        state.finish(model)
+        state.finish()
 
 
 def _require_finite(loss: float, what: str, number: int, plan: Plan) -> None:
@@ -220,11 +222,12 @@ class _State:
     """The model in training, its optimizer and averaged weights, and the step that moves them."""
 
     def __init__(self, model: keras.Model, plan: Plan, strategy: tf.distribute.Strategy) -> None:
+        self._model = model
         self._plan = plan
         self._strategy = strategy
         policy = compute_policy(plan.precision)
         with strategy.scope():
-            self.twin = quick_twin(
+            self.twin = twin_of(
                 model,
                 policy,
                 joint_statistics=strategy.num_replicas_in_sync > 1 and not plan.frozen_statistics,
@@ -256,8 +259,6 @@ class _State:
                 done=self.done,
                 **further,
             )
-        self._judge = quick_twin(model)
-        self._judged = tf.function(lambda windows: self._judge(windows, training=False))
 
     @tf.function
     def step(self, windows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -303,12 +304,19 @@ class _State:
 
         Its weights are those of now; all workers have to ask for it.
         """
-        self._copy_averaged(self._judge)
-        return lambda windows: self._judged(tf.constant(windows)).numpy()
+        judge, judged = self._judge
+        self._copy_averaged(judge)
+        return lambda windows: judged(tf.constant(windows)).numpy()
 
-    def finish(self, model: keras.Model) -> None:
+    @cached_property
+    def _judge(self) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
+        """A model for the averaged weights, and what asks it."""
+        judge = twin_of(self._model)
+        return judge, tf.function(lambda windows: judge(windows, training=False))
+
+    def finish(self) -> None:
         """Give the averaged weights to the model that training began with."""
-        self._copy_averaged(model)
+        self._copy_averaged(self._model)
 
     def _copy_averaged(self, model: keras.Model) -> None:
         model.set_weights(self.twin.get_weights())
@@ -334,21 +342,39 @@ class _Checkpoints:
 
     def __init__(self, checkpoint: tf.train.Checkpoint, folder: Path, workers: Workers) -> None:
         self._checkpoint = checkpoint
+        self._folder = folder
         self._manager = None
         if workers.is_first:
             self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
-            self._manager.restore_or_initialize()
+            try:
+                self._manager.restore_or_initialize()
+            except tf.errors.OpError as error:
+                raise InputError(
+                    f"{folder}: the checkpoint there cannot be read ({_first_line(error)}).",
+                    "Remove that folder, and this training begins anew.",
+                ) from None
         assert checkpoint.save_counter is not None  # made when first asked for, on every worker
         parts = tf.train.TrackableView(checkpoint).descendants()
         workers.share_state([part for part in parts if isinstance(part, tf.Variable)])
 
     def save(self) -> None:
-        """Keep everything that steps depend on."""
+        """Keep everything that steps depend on.
+
+        Raises:
+            InputError: it cannot be written; the checkpoint before is kept.
+        """
         if self._manager:
-            self._manager.save()
+            try:
+                self._manager.save()
+            except (OSError, tf.errors.OpError) as error:
+                raise cannot_write(self._folder, error) from None
             return
         with tempfile.TemporaryDirectory() as folder:
             self._checkpoint.write(str(Path(folder) / "unused"))
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    return str(error.message).partition("\n")[0][:200]
 
 
 class _History:
@@ -358,24 +384,19 @@ class _History:
     """
 
     def __init__(self, path: Path, first: int) -> None:
-        lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
+        # Of the last line a full disk may have left the beginning.
+        lines = path.read_text(encoding="utf-8").split("\n")[1:-1] if path.is_file() else []
         kept = [line for line in lines if int(line.split(",")[0]) <= first]
         write_text(path, "\n".join(["step,loss", *kept, ""]))
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
         self._losses: list[float] = []
-
-    def __enter__(self) -> _History:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def add(self, step: int, loss: float, line: bool) -> None:
         """Note the loss of a step, and write a line if there is to be one."""
         self._losses.append(loss)
         if line:
-            self._file.write(f"{step},{np.mean(self._losses):.6g}\n")
-            self._file.flush()
+            with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{step},{np.mean(self._losses):.6g}\n")
             self._losses.clear()
 
 

@@ -18,6 +18,7 @@ from rich.progress import Progress
 
 from baseline.checkpoint import save_keras
 from baseline.errors import InputError
+from baseline.files import WriteError
 from baseline.keras import keras
 from compress.data.records import Source
 from compress.evaluation.cost import file_bytes, keras_multiply_adds
@@ -183,6 +184,9 @@ class Worker:
             try:
                 self._train_and_measure(trial, stage, folder)
                 self.errors = 0
+            except (KeyboardInterrupt, WriteError):  # no fault of the settings
+                self._repeat(stored(self.study, trial.number))
+                raise
             except InputError as error:
                 # Training that diverged is the settings' fault; what is not happens again.
                 trial.set_user_attr(REASON, str(error))
@@ -190,9 +194,6 @@ class Worker:
                 self.errors += 1
                 if self.errors == ERRORS_IN_A_ROW:
                     raise
-            except KeyboardInterrupt:
-                self._repeat(stored(self.study, trial.number))
-                raise
             shutil.rmtree(folder)
         lock_file(folder).unlink(missing_ok=True)
 

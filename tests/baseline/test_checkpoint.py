@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from baseline.architecture import EqtConfig, build_eqtransformer
-from baseline.checkpoint import load_keras, save_keras
+from baseline.checkpoint import load_keras, save_keras, weights_hash
 from baseline.errors import InputError
 from baseline.keras import keras
 
@@ -28,6 +28,19 @@ def test_model_comes_back_the_same(tmp_path, windows):
     assert [layer.name for layer in restored.layers] == [layer.name for layer in model.layers]
     for mine, theirs in zip(restored.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_weights_have_a_hash_of_their_own(tmp_path):
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(3)(keras.layers.Dense(4)(x)))
+    save_keras(model, tmp_path / "model.keras")
+    assert weights_hash(load_keras(tmp_path / "model.keras")) == weights_hash(model)
+    known = {weights_hash(model)}
+    kernel, *rest = model.get_weights()
+    for other in (kernel.T, np.where(kernel == kernel.max(), kernel + 1e-6, kernel)):
+        model.set_weights([other, *rest])
+        known.add(weights_hash(model))
+    assert len(known) == 3
 
 
 def test_layer_that_carries_code_is_refused(tmp_path):

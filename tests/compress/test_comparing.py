@@ -280,6 +280,30 @@ def test_origins_that_differ_are_told(tmp_path):
     assert between(one, other)["code"]["candidate"] is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ["1-distill"]),
+        ({"stages": ({**DISTILL, "on_fail": "skip"}, QUANTIZE)}, ["1-distill"]),
+        ({"stages": ({**DISTILL, "steps": 7000}, QUANTIZE)}, []),
+        ({"data": {"train": "other", "calibration": "2", "evaluation": made.FINGERPRINT}}, []),
+        ({"baseline": {"name": "eqt-conservative", "sha256": "1"}}, []),
+    ],
+)
+def test_other_weights_of_the_same_settings_are_told(changes, told, whole, tmp_path):
+    misses = {"0-baseline": 0, "1-distill": 10, "2-quantize": 12, "export tflite-int8": 12}
+    other = run(tmp_path / "other", misses, **changes)
+    for name, weights in ((whole, "abc"), (other, "axy")):
+        path = Path(name) / "results.json"
+        document = json.loads(path.read_text())
+        for row, digest in zip(document["models"], weights, strict=False):
+            row["weights_sha256"] = digest
+        path.write_text(json.dumps(document))
+    notes = [note for note in between(whole, other)["notes"] if "other weights" in note]
+    assert [note.partition(":")[0] for note in notes] == told
+    assert not any("other weights" in note for note in between(whole, whole)["notes"])
+
+
 def test_what_comes_from_no_run_has_no_settings(whole, tmp_path):
     found = between(whole, str(made.reference_file(tmp_path / "one.json")))
     for key in ("configuration", "baseline", "code", "stages", "gates"):

@@ -30,6 +30,7 @@ def test_both_reports_are_written_with_their_pictures(run, run_cli) -> None:
     assert "report.html" in printed
     text = (run / "report.md").read_text()
     assert text.startswith("# Pipeline tiny: pass\n\n**Passes: ")
+    assert "| 1-distill: train | 12.3 | 100.0 % |" in text
     names = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line[:2] == "!["]
     assert sorted(names) == [f"pictures/{name}.svg" for name in
                              ("accuracy_cost", "example_best_1", "waterfall")]  # fmt: skip
@@ -85,9 +86,13 @@ def test_a_folder_without_results_is_refused(tmp_path, run_cli) -> None:
     assert "results.json" in printed
 
 
-def test_damaged_results_are_refused(run) -> None:
+@pytest.mark.parametrize(("place", "value"), [("models", "none"), ("time_shares", [{}])])
+def test_damaged_results_are_refused(place, value, run) -> None:
     results = finished_run.results()
-    results["models"][2]["verdicts"] = "none"
+    if place == "models":
+        results["models"][2]["verdicts"] = value
+    else:
+        results[place] = value
     (run / "results.json").write_text(json.dumps(results))
     with pytest.raises(InputError, match="is damaged, or was written by another version"):
         report_run(run)

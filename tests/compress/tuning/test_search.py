@@ -1,18 +1,16 @@
 """The search itself: killed, gone on with by two processes at once, and who is told what."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import killed_training
 import optuna
 import pytest
-import small_models
 import yaml
+from forked import Forked
 from optuna.trial import TrialState
 from rich.console import Console
 
@@ -32,7 +30,7 @@ from compress.tuning.storage import open_storage
 
 pytestmark = pytest.mark.timeout(900)
 
-ROOT = Path(__file__).resolve().parents[3]
+HERE = Path(__file__).parent
 
 PIPELINE = """\
 version: 1
@@ -46,7 +44,7 @@ data:
 evaluation: {placements: 1}
 stages:
   - kind: distill
-    student: {kind: unet, channels: [4, 4, 4, 4], kernel: 3, dilations: [1]}
+    student: {kind: unet, stem_stride: 8, channels: [4, 4, 4], refine: false, dilations: [1]}
     records: 4
     shifts: 2
     batch: 1
@@ -59,21 +57,8 @@ output: out
 trials: 3
 steps: 40
 space:
-  student.channels.3: {low: 4, high: 32, step: 4}
+  student.channels.2: {low: 4, high: 32, step: 4}
   learning_rate: {low: 0.001, high: 0.01, log: true}
-"""
-
-PROCESS = """\
-import sys, typer
-import small_models
-from compress import pipeline
-from compress.cli.tune import tune
-from compress.tuning import study
-from compress.training import loop
-study.load_eqtransformer = lambda path: small_models.student()  # starts in a moment
-pipeline.require_runnable = lambda path: None  # what stands for the published model is no model
-loop.CHECKPOINT_STEPS = 10
-typer.run(tune)
 """
 
 
@@ -92,14 +77,7 @@ def write(folder, **changes):
 
 
 def start(folder, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, "search.yaml", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-    )
+    return Forked(HERE / "tune_worker.py", "search.yaml", *arguments, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +89,15 @@ def searched(tmp_path_factory):
     deadline = time.monotonic() + 600
     # The last file of a checkpoint to be written: it names the checkpoint to go on from.
     while not (folder / "out/unfinished/0000/scratch/checkpoints/checkpoint").is_file():
-        assert process.poll() is None, process.communicate()[0]
+        assert process.code is None, process.output
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.send(signal.SIGKILL)
+    process.wait(60)
     both = [start(folder), start(folder, "--json", "second.json", "--best-under", "1e9")]
-    outputs = [process.communicate(timeout=800)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    codes = [process.wait(800) for process in both]
+    outputs = [process.output for process in both]
+    assert codes == [0, 0], outputs
     return folder, outputs
 
 
@@ -170,7 +149,7 @@ def test_the_front_is_told_and_drawn(searched, document, tmp_path):
     front = [trial for trial in document["trials"] if trial["number"] in document["front"]]
     best = best_under(front, 1e9)
     stage = Distill.model_validate({"kind": "distill", **snippet})
-    assert stage.student.channels[3] == best["settings"]["student.channels.3"]
+    assert stage.student.channels[2] == best["settings"]["student.channels.2"]
     assert stage.learning_rate == best["settings"]["learning_rate"]
     axes = draw_front(document).axes[0]
     assert len(axes.lines[0].get_xdata()) == 3
@@ -183,7 +162,7 @@ def test_the_front_is_told_and_drawn(searched, document, tmp_path):
 
 def test_finished_searches_only_report(searched, monkeypatch, progress):
     folder = searched[0]
-    monkeypatch.setattr(studies, "load_eqtransformer", lambda path: small_models.student())
+    monkeypatch.setattr(studies, "load_eqtransformer", lambda path: killed_training.strided())
     monkeypatch.setattr(Distill, "apply", None)
     search = load_search(folder / "search.yaml")
     output = folder / "out"
@@ -218,7 +197,7 @@ def test_another_search_in_the_same_storage_is_refused(
 @pytest.fixture
 def tune(tmp_path, monkeypatch, progress):
     """Runs a search with other values in its file, in a storage of its own."""
-    monkeypatch.setattr(studies, "load_eqtransformer", lambda path: small_models.student())
+    monkeypatch.setattr(studies, "load_eqtransformer", lambda path: killed_training.strided())
 
     def tune(storage=None, **changes):
         search = load_search(write(tmp_path, **changes))
@@ -327,7 +306,7 @@ def test_proposals_depend_on_the_number_of_the_trial_alone(tmp_path):
                 )
             trial = study.ask(space)
             found.append(trial.params)
-            study.tell(trial, [trial.params["learning_rate"], trial.params["student.channels.3"]])
+            study.tell(trial, [trial.params["learning_rate"], trial.params["student.channels.2"]])
         return found
 
     assert proposals(interrupted=True) == proposals(interrupted=False)
