@@ -14,6 +14,27 @@ from baseline.errors import InputError
 from compress.data.feeds import random_windows
 from compress.data.synthetic import SyntheticSource
 
+LONGEST = (
+    "test_tutorials.py",
+    "compress/test_pipeline.py",
+    "compress/tuning/test_search.py",
+    "compress/training/test_distributed.py",
+    "export/test_recurrent.py",
+    "compress/stages/test_substitute.py",
+    "robustness/test_bad_models.py",
+    "export/test_convert.py",
+    "compress/students/test_eqt.py",
+    "compress/students/test_unet.py",
+)
+"""The files that take longest. Begun first, they leave no worker waiting for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; all others stay in their order."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 @pytest.fixture(scope="session")
 def published() -> Callable[[str], Path]:

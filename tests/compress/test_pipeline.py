@@ -2,13 +2,12 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Forked
 
 from baseline.checkpoint import load_keras, save_keras
 from baseline.keras import keras
@@ -70,21 +69,12 @@ def trained():
 
 
 def start(folder, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "compress.cli", "run", "pipeline.yaml", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # Whatever was started in the background by a shell ignores Ctrl-C, and so would the run.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    return Forked("compress.cli", "run", "pipeline.yaml", *arguments, folder=folder)
 
 
 def finish(folder, *arguments):
     process = start(folder, *arguments)
-    output, _ = process.communicate(timeout=900)
-    return process.returncode, output
+    return process.wait(900), process.output
 
 
 def kill_once(folder, pattern, with_signal):
@@ -92,12 +82,11 @@ def kill_once(folder, pattern, with_signal):
     process = start(folder)
     deadline = time.monotonic() + 900
     while not list(folder.glob(pattern)):
-        assert process.poll() is None, process.communicate()[0]
+        assert process.code is None, process.output
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(with_signal)
-    process.communicate(timeout=60)
-    return process.returncode
+    process.send(with_signal)
+    return process.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,11 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory):
+    """What runs a student, and its file."""
     folder = tmp_path_factory.mktemp("student")
     model = small_models.student()
     save_keras(model, folder / "model.keras")
-    return model, folder / "model.keras"
+    return KerasRunner(model), folder / "model.keras"
 
 
 WRITTEN = [(format, precision) for format in Format for precision in PRECISIONS[format]]
@@ -39,10 +40,10 @@ WRITTEN = [(format, precision) for format in Format for precision in PRECISIONS[
 
 @pytest.mark.parametrize(("format", "precision"), WRITTEN)
 def test_exports_compute_what_keras_computes(format, precision, student, windows, tmp_path):
-    model, path = student
+    origin, path = student
     output = tmp_path / f"model.{format.value}"
     convert(path, output, format, precision, windows if precision.calibrated else None)
-    parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
+    parity = compare_outputs(load_runner(output), origin, windows)
     assert parity.windows == 64
     least, most = DIFFERENCES[precision]
     assert least < parity.rms_difference < most

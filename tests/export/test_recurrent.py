@@ -1,5 +1,7 @@
 """Recurrent layers in exports: no loop where it can be avoided, and the same numbers."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import small_models
@@ -33,11 +35,17 @@ def export(tmp_path):
     return write
 
 
+@cache
+def recurrent(cell, gate):
+    """What runs a model with these recurrences."""
+    return KerasRunner(small_models.recurrent(cell, gate=gate))
+
+
 @pytest.mark.parametrize("format", WRITERS)
 @pytest.mark.parametrize(("cell", "gate"), CELLS)
 def test_no_loop_and_the_same_answers_in_sequence(cell, gate, format, windows, export):
-    model = small_models.recurrent(cell, gate=gate)
-    path = export(model, format)
+    origin = recurrent(cell, gate)
+    path = export(origin.model, format)
     used = operators(path)
     assert not used.keys() & {"WHILE", "Loop", "Scan"}
     if format == "onnx":
@@ -45,7 +53,7 @@ def test_no_loop_and_the_same_answers_in_sequence(cell, gate, format, windows, e
     else:
         fused = 3 if (cell, gate) == ("lstm", "sigmoid") else 0
         assert used.get("UNIDIRECTIONAL_SEQUENCE_LSTM", 0) == fused
-    parity = compare_outputs(load_runner(path), KerasRunner(model), windows)
+    parity = compare_outputs(load_runner(path), origin, windows)
     assert parity.maximum_difference < 1e-5
 
 
@@ -83,10 +91,10 @@ def test_long_sequence_remains_a_loop_and_is_counted_as_one(format, loop, window
 
 @pytest.mark.parametrize(("cell", "gate"), [("lstm", "hard_sigmoid"), ("gru", "sigmoid")])
 def test_unrolled_recurrence_becomes_int8(cell, gate, windows, export):
-    model = small_models.recurrent(cell, gate=gate)
-    path = export(model, "tflite", windows)
+    origin = recurrent(cell, gate)
+    path = export(origin.model, "tflite", windows)
     assert not operators(path).keys() & {"WHILE"}
-    parity = compare_outputs(load_runner(path), KerasRunner(model), windows)
+    parity = compare_outputs(load_runner(path), origin, windows)
     assert 1e-5 < parity.rms_difference < 0.01
 
 

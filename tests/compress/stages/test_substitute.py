@@ -1,4 +1,4 @@
-"""Recurrent layers of a small EQTransformer get other cells, and nothing else changes."""
+"""Recurrent layers get other cells, and nothing else changes."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.progress import Progress
 
 from baseline.architecture import EqtConfig, build_eqtransformer
+from baseline.contract import WINDOW_SHAPE
 from baseline.errors import InputError
 from baseline.keras import keras
 from baseline.weights import load_eqtransformer
@@ -26,6 +27,31 @@ PLACES = {"encoder": ENCODER, "decoders": DECODERS, "all": ENCODER + DECODERS}
 
 @pytest.fixture(scope="module")
 def eqt():
+    """What EQTransformer is to this stage: an encoder and three decoders, of few layers each."""
+    keras.utils.set_random_seed(0)
+    waveform = x = keras.Input(WINDOW_SHAPE, name="waveform")
+    x = keras.layers.Conv1D(8, 25, strides=25, activation="relu", name="encoder_0_conv")(x)
+    x = keras.layers.MaxPooling1D(5, name="encoder_0_pool")(x)
+    both = keras.layers.LSTM(4, return_sequences=True)
+    x = keras.layers.Bidirectional(both, name="recurrent_0_both")(x)
+    x = keras.layers.Conv1D(4, 1, name="recurrent_0_conv")(x)
+    shared = keras.layers.LayerNormalization(name="transformer_0_norm")(x)
+    heads = []
+    for output in ("detection", "p", "s"):
+        x = shared
+        if output != "detection":
+            x = keras.layers.LSTM(4, return_sequences=True, name=f"{output}_recurrent")(x)
+        x = keras.layers.UpSampling1D(125, name=f"{output}_decoder_0_upsample")(x)
+        x = keras.layers.Conv1D(1, 3, padding="same", activation="sigmoid", name=f"{output}_head")(
+            x
+        )
+        heads.append(x)
+    prediction = keras.layers.Concatenate(name="prediction")(heads)
+    return small_models.settled(keras.Model(waveform, prediction))
+
+
+@pytest.fixture(scope="module")
+def whole():
     """An EQTransformer with all its parts and few channels."""
     keras.utils.set_random_seed(0)
     config = EqtConfig(
@@ -77,13 +103,13 @@ def test_cells_take_their_place_and_all_else_stays(cell, where, eqt, tmp_path):
     assert keras_multiply_adds(made) > 0
 
 
-def test_fitted_cells_leave_the_whole_nearly_as_it_was(eqt, windows, tmp_path):
+def test_fitted_cells_leave_the_whole_nearly_as_it_was(whole, windows, tmp_path):
     def error(steps):
         folder = tmp_path / str(steps)
         made, notes = substituted(
-            eqt, folder, cell="conv", windows=256, fit_steps=steps, width=12, kernel=5
+            whole, folder, cell="conv", windows=256, fit_steps=steps, width=12, kernel=5
         )
-        return float(np.square(made(windows[:8]) - eqt(windows[:8])).mean()), notes
+        return float(np.square(made(windows[:8]) - whole(windows[:8])).mean()), notes
 
     (unfitted, _), (fitted, notes) = error(0), error(150)
     assert fitted < 0.2 * unfitted
@@ -140,8 +166,8 @@ def test_gru_takes_no_options_of_convolutions(option):
     assert Substitute.model_validate(stage.model_dump()) == stage
 
 
-def test_encoder_is_what_all_heads_share(eqt):
-    shared = shared_layers(eqt)
+def test_encoder_is_what_all_heads_share(whole):
+    shared = shared_layers(whole)
     assert {"encoder_0_conv", "recurrent_0_both", "transformer_1_norm_1"} <= shared
     assert not shared & {"p_recurrent", "s_attention", "detection_decoder_0_conv", "prediction"}
 
@@ -151,8 +177,9 @@ def test_changed_graph_is_substituted_too(eqt, tmp_path):
 
     def phases(layer, inputs):
         steps, channels = inputs.shape[1:]
-        y = place(keras.layers.Conv1D(2 * channels, 1, name="first_conv"), inputs)
-        return place(keras.layers.Reshape((2 * steps, channels), name="first_phases"), y)
+        y = place(keras.layers.Conv1D(layer.size * channels, 1, name="first_conv"), inputs)
+        shape = (layer.size * steps, channels)
+        return place(keras.layers.Reshape(shape, name="first_phases"), y)
 
     changed = rebuild(eqt, {"p_decoder_0_upsample": phases})
     made, _ = substituted(changed, tmp_path, cell="conv", place="decoders")

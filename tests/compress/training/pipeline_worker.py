@@ -22,8 +22,9 @@ def baseline(runner):
     found = runner.store.find(label, key)
     if found:
         return found
-    with runner.store.unfinished(label, key, {}) as folder:
-        runner._save(StageModel(student(seed=1)), folder, label)
+    manifest = {}
+    with runner.store.unfinished(label, key, manifest) as folder:
+        runner._save(StageModel(student(seed=1)), folder, label, manifest)
     return runner.store.get(label, key)
 
 

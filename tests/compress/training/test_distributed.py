@@ -1,11 +1,8 @@
 """Several workers train as one process would, and know from each other how it goes."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 import training_worker
 import yaml
+from forked import Forked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.progress import Progress
@@ -31,7 +29,6 @@ from compress.training.crew import Crew
 from compress.training.distributed import Place, Workers, declared_place
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 PATIENCE_S = 240
 """A test waits so long for other processes; they take a few seconds on a quiet machine."""
 
@@ -65,32 +62,12 @@ def run_two(script, *arguments):
         for one in bound:
             one.bind(("127.0.0.1", 0))
         cluster = {"worker": [f"127.0.0.1:{one.getsockname()[1]}" for one in bound]}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, HERE / script, *map(str, arguments)],
-            env=os.environ
-            | {
-                "TF_CONFIG": json.dumps(
-                    {"cluster": cluster, "task": {"type": "worker", "index": index}}
-                ),
-                "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", HERE))),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for index in range(2)
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": k}} for k in range(2)]
+    workers = [
+        Forked(HERE / script, *arguments, environment={"TF_CONFIG": json.dumps(task)})
+        for task in tasks
     ]
-    try:
-        with ThreadPoolExecutor() as threads:
-            wait = threads.map(lambda process: process.communicate(timeout=PATIENCE_S), processes)
-            return [
-                (process.returncode, output)
-                for process, (output, _) in zip(processes, wait, strict=True)
-            ]
-    finally:
-        for process in processes:
-            process.kill()
+    return [(worker.wait(PATIENCE_S), worker.output) for worker in workers]
 
 
 def targets(folder):
