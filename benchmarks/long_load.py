@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baseline.contract import WINDOW_SHAPE
-from benchmarks.growth.process import held, trimmed_mib
+from benchmarks.growth.process import held, kept_from, trimmed_mib
 from benchmarks.growth.recordings import HOURS_A_DAY, make_day, write_recordings
 from compress.evaluation.machine import describe_machine
 from compress.evaluation.picker import Thresholds
@@ -76,8 +76,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args()
     file = arguments.json
-    loads = json.loads(file.read_text())["loads"] if arguments.only and file.is_file() else {}
-    heads = heading("python", "-m", "benchmarks.long_load") | {"machine": describe_machine()}
+    known = json.loads(file.read_text()) if arguments.only and file.is_file() else {}
+    loads = known.get("loads", {})
+    heads = heading("python", "-m", "benchmarks.long_load") | {
+        "machine": describe_machine(),
+        "kept_from": kept_from(known),
+    }
 
     def run(kind: str, load: Callable[..., list[Held]], name: str, *of: Any) -> None:
         found = apart(load, str(RELEASED / name), *of)

@@ -43,7 +43,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.growth.data_sets import EVALUATED, WRITERS, shared_records
-from benchmarks.growth.process import command_cost
+from benchmarks.growth.process import command_cost, kept_from
 from benchmarks.growth.recordings import make_day, write_recordings
 from benchmarks.peers.process import environment
 from compress.evaluation.machine import describe_machine
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
     file = arguments.json
-    known = json.loads(file.read_text())["groups"] if arguments.keep and file.is_file() else {}
+    known = json.loads(file.read_text()) if arguments.keep and file.is_file() else {}
     measurements = Measurements(file, known)
     if arguments.only != "data-sets":
         measure_picking(measurements, arguments.model, arguments.hours, arguments.runs)
@@ -101,12 +101,13 @@ class Measurements:
 
     Args:
         file: where it is written.
-        groups: what is known already.
+        known: the document of an earlier run whose measurements are kept; empty for none.
     """
 
-    def __init__(self, file: Path, groups: Groups) -> None:
+    def __init__(self, file: Path, known: dict[str, Any]) -> None:
         self._file = file
-        self.groups = groups
+        self._kept_from = kept_from(known)
+        self.groups: Groups = known.get("groups", {})
 
     def has(self, group: str, part: str, size: int) -> bool:
         """Whether this is known."""
@@ -122,7 +123,7 @@ class Measurements:
         series["growth_of_the_largest"] = slope(series["sizes"][-2:], costs[-2:])
         Console().print(f"{group}, {part}, {size:,}: {series['points'][-1]}", soft_wrap=True)
         heads = heading("python", "-m", "benchmarks.scaling") | {"machine": describe_machine()}
-        write_json(self._file, heads | {"groups": self.groups})
+        write_json(self._file, heads | {"kept_from": self._kept_from, "groups": self.groups})
 
 
 def tables(groups: Groups) -> str:

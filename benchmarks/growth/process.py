@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers.process import environment
 
@@ -87,6 +88,12 @@ def trimmed_mib() -> float:
     """Memory resident in this process once the allocator has given back what it only keeps."""
     ctypes.CDLL(None).malloc_trim(0)
     return held()["rss_mib"]
+
+
+def kept_from(document: dict[str, Any]) -> list[dict[str, str]]:
+    """Command and date of the runs that made a document, for one that keeps some of it."""
+    own = {key: document[key] for key in ("command", "date") if key in document}
+    return [*document.get("kept_from", []), *([own] if own else [])]
 
 
 def _family(process: int) -> list[int]:
