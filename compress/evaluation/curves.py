@@ -34,7 +34,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
-from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.metrics import precision_recall_curve
 
 from baseline.contract import DETECTION, WINDOW_SAMPLES, P, S
 from compress.data.records import SAMPLING_RATE_HZ
@@ -228,20 +228,25 @@ def precision_recall(scored: Scored) -> Curve:
 
 
 def average_precision(scored: Scored) -> Interval:
-    """Average precision with its interval; NaN where nothing is labelled, 0 where none is found."""
+    """Average precision with its interval; NaN where nothing is labelled, 0 where none is found.
+
+    That of scikit-learn, which would sort and check the candidates anew for every draw.
+    """
+    most_probable_first = np.argsort(-scored.probability, kind="stable")
+    right = scored.right[most_probable_first]
+    record = scored.record[most_probable_first]
+    # A threshold lets candidates of one probability through together: the last of each.
+    ends = np.flatnonzero(np.diff(scored.probability[most_probable_first], append=-1.0))
 
     def value(weights: NDArray[np.float64]) -> float:
-        of_candidate = weights[scored.record]
-        found = of_candidate[scored.right].sum()
-        onsets = found + weights[scored.missed].sum()
+        of_candidate = weights[record]
+        found = np.cumsum(of_candidate * right)[ends]
+        let_through = np.cumsum(of_candidate)[ends]
+        onsets = of_candidate[right].sum() + weights[scored.missed].sum()
         if not onsets:
             return float("nan")
-        if not found:
-            return 0.0
-        of_found = average_precision_score(
-            scored.right, scored.probability, sample_weight=of_candidate
-        )
-        return float(of_found * found / onsets)
+        precision = np.divide(found, let_through, out=np.zeros_like(found), where=let_through > 0)
+        return float(np.diff(found, prepend=0.0) @ precision / onsets)
 
     return record_interval(value, len(scored.noise_seconds))
 

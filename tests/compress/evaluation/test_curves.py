@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 import compress.evaluation.bootstrap as bootstrap
+from compress.evaluation.bootstrap import record_interval
 from compress.evaluation.curves import (
     FLOOR,
     Scored,
@@ -199,6 +201,41 @@ def test_curves_keep_their_promises(few_draws, right, wrong, noise, missed) -> N
         points = [at_false_alarms(candidates, rate) for rate in (0.0, 0.5, 1.0, 2.0)]
         assert all(point.per_hour <= point.allowed_per_hour for point in points)
         assert [p.recall.point for p in points] == sorted(p.recall.point for p in points)
+
+
+@settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 60))
+def test_average_precision_of_every_draw_is_that_of_scikit_learn(
+    seed: int, number: int, monkeypatch
+) -> None:
+    monkeypatch.setattr("compress.evaluation.bootstrap.RESAMPLES", 20)
+    random = np.random.default_rng(seed)
+    right = random.random(number) < 0.5
+    candidates = Scored(
+        random.integers(1, 9, number) / 10,
+        right,
+        ~right & (random.random(number) < 0.5),
+        random.integers(0, 7, number),
+        random.integers(0, 7, 2),
+        np.zeros(7),
+    )
+
+    def expected(weights) -> float:
+        each = weights[candidates.record]
+        found = each[right].sum()
+        onsets = found + weights[candidates.missed].sum()
+        if not onsets or not found:
+            return 0.0 if onsets else NAN
+        share = average_precision_score(right, candidates.probability, sample_weight=each)
+        return share * found / onsets
+
+    ours, theirs = average_precision(candidates), record_interval(expected, 7)
+    assert vars(ours) == pytest.approx(vars(theirs), nan_ok=True)
 
 
 @settings(deadline=None, derandomize=True, max_examples=15)
