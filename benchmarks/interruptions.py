@@ -21,15 +21,16 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from baseline.errors import InputError
 from baseline.files import UNFINISHED
 from baseline.published import CACHE_VARIABLE
+from benchmarks.forks import end_with
 from compress.evaluation.examples import EXAMPLES_FILE, read_examples
 from compress.measurements import RESULTS_FILE
 from compress.pipeline import EXPORTS_FOLDER
@@ -139,30 +140,22 @@ def start(work: Callable[[Path], None], folder: Path) -> int:
     would not come along.
     """
     process = os.fork()
-    if process:
-        return process
-    code = 1
-    try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with (folder / "output.txt").open("ab") as output:
-            for stream in (1, 2):
-                os.dup2(output.fileno(), stream)
-        # With several threads sums are added up in any order.
-        threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        os.environ.update(threads | {CACHE_VARIABLE: str(folder / "cache")})
-        work(folder)
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if not process:
+        end_with(partial(_begin, work, folder))
+    return process
+
+
+def _begin(work: Callable[[Path], None], folder: Path) -> None:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with (folder / "output.txt").open("ab") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    # With several threads sums are added up in any order.
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    os.environ.update(threads | {CACHE_VARIABLE: str(folder / "cache")})
+    work(folder)
 
 
 def ended(process: int, limit_s: float) -> int | None:

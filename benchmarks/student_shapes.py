@@ -183,28 +183,21 @@ def layers() -> Iterator[Shape]:
 
     for steps, channels in SIZES:
         empty = _chain(steps, channels, [])
-        for kernel in (3, 5, 7, 9, 11):
-            made = [
-                keras.layers.SeparableConv1D(channels, kernel, padding="same", activation="relu")
-                for _ in range(LAYERS)
-            ]
-            yield Shape(
-                f"separable, kernel {kernel}, {steps} x {channels}",
-                _chain(steps, channels, made),
-                empty,
-                LAYERS,
-            )
-        for kernel in (1, 3, 5):
-            made = [
-                keras.layers.Conv1D(channels, kernel, padding="same", activation="relu")
-                for _ in range(LAYERS)
-            ]
-            yield Shape(
-                f"full, kernel {kernel}, {steps} x {channels}",
-                _chain(steps, channels, made),
-                empty,
-                LAYERS,
-            )
+        for name, layer, kernels in (
+            ("separable", keras.layers.SeparableConv1D, (3, 5, 7, 9, 11)),
+            ("full", keras.layers.Conv1D, (1, 3, 5)),
+        ):
+            for kernel in kernels:
+                made = [
+                    layer(channels, kernel, padding="same", activation="relu")
+                    for _ in range(LAYERS)
+                ]
+                yield Shape(
+                    f"{name}, kernel {kernel}, {steps} x {channels}",
+                    _chain(steps, channels, made),
+                    empty,
+                    LAYERS,
+                )
     empty = _chain(750, 24, [])
     for name, blocks in (("first layer, stride 8, kernel 15", False),
                          ("first layer, blocks of 8, kernel 3", True)):  # fmt: skip

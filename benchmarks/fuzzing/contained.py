@@ -16,13 +16,14 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from baseline.published import CACHE_VARIABLE
+from benchmarks.forks import end_with
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,7 +161,7 @@ def _serve(requests: Any, answers: Any) -> None:
             began = time.monotonic()
             child = os.fork()
             if child == 0:
-                _become(request["arguments"], output.fileno())
+                end_with(partial(_become, request["arguments"], output.fileno()))
             status, usage, timed_out = _wait(child, request["time_limit_s"])
             seconds = time.monotonic() - began
             output.seek(0)
@@ -195,28 +196,17 @@ def _wait(child: int, time_limit_s: float) -> tuple[int, Any, bool]:
     return status, usage, timed_out.is_set()
 
 
-def _become(arguments: list[str], output: int) -> NoReturn:
-    """In the fork: run the command and end."""
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (ENDED_AFTER_CPU_S, ENDED_AFTER_CPU_S + 1))
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        sys.argv = ["compress", *arguments]
-        from compress.cli import main
+def _become(arguments: list[str], output: int) -> None:
+    """In the fork: run the command."""
+    os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (ENDED_AFTER_CPU_S, ENDED_AFTER_CPU_S + 1))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["compress", *arguments]
+    from compress.cli import main
 
-        main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    main()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from forked import Forked
 
-from baseline.checkpoint import load_keras, save_keras
-from baseline.keras import keras
+from baseline.checkpoint import save_keras
+from benchmarks.determinism import student
 from compress.evaluation.examples import read_examples
 from compress.evaluation.metrics import Counts
-from compress.graphs.edit import place, rebuild
 from compress.models import find, open_model
 from export.bundle import read_bundle
 from export.verify import Outcome, verify
@@ -52,22 +51,6 @@ export:
 pytestmark = pytest.mark.timeout(900)
 
 
-def trained():
-    """A released student as it was before a normalization was folded into its first convolution."""
-    student = load_keras(ROOT / "artifacts/released/student.keras")
-
-    def normalised(layer, inputs):
-        kernel, bias = layer.get_weights()
-        scale = np.linspace(0.5, 2.0, len(bias), dtype=np.float32)
-        outputs = place(type(layer).from_config(layer.get_config()), inputs, [kernel / scale, bias])
-        norm = keras.layers.BatchNormalization(epsilon=1e-3, name="stem_norm")
-        # A variance of 1 once epsilon is added to it; the bias is scaled along.
-        weights = [scale, bias * (1 - scale), 0 * bias, 0 * bias + 0.999]
-        return place(norm, outputs, weights)
-
-    return rebuild(student, {"stem_conv": normalised})
-
-
 def start(folder, *arguments):
     return Forked("compress.cli", "run", "pipeline.yaml", *arguments, folder=folder)
 
@@ -93,7 +76,7 @@ def kill_once(folder, pattern, with_signal):
 def folder(tmp_path_factory):
     """A run that was killed in the middle of a stage and interrupted in the next."""
     folder = tmp_path_factory.mktemp("tiny")
-    save_keras(trained(), folder / "trained.keras")
+    save_keras(student(), folder / "trained.keras")
     (folder / "pipeline.yaml").write_text(PIPELINE)
     # The last file of a checkpoint to be written: it names the checkpoint to go on from.
     training = "run/stages/2-distill-*.partial/scratch/checkpoints/checkpoint"

@@ -160,6 +160,18 @@ def test_a_run_that_is_ended_again_and_again_comes_to_the_same(runs):
 # --- Who must not live on -------------------------------------------------------------------------
 
 
+def lived_on_s(command: list, told: Path) -> float:
+    """How long processes of a program live on that is killed once one of them makes a file."""
+    environment = os.environ | {"PYTHONPATH": f"{told.parent}:{ROOT}"}
+    owner = subprocess.Popen(command, env=environment, start_new_session=True)
+    while not told.exists():
+        assert owner.poll() is None
+        time.sleep(0.05)
+    owner.kill()
+    owner.wait()
+    return seconds_until_none(owner.pid)
+
+
 @LINUX
 def test_no_converter_lives_on_when_the_run_is_killed(tmp_path):
     told = tmp_path / "told"
@@ -167,15 +179,7 @@ def test_no_converter_lives_on_when_the_run_is_killed(tmp_path):
         f"import pathlib, time\npathlib.Path({str(told)!r}).touch()\ntime.sleep(600)\n"
     )
     code = "from export.workers import run_worker; run_worker('x', 'sleeping', [])"
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    command = [sys.executable, "-c", code]
-    owner = subprocess.Popen(command, env=environment, start_new_session=True)
-    while not told.exists():
-        assert owner.poll() is None
-        time.sleep(0.05)
-    owner.kill()
-    owner.wait()
-    assert seconds_until_none(owner.pid) < LIVING_ON_S
+    assert lived_on_s([sys.executable, "-c", code], told) < LIVING_ON_S
 
 
 POOL = """\
@@ -200,14 +204,7 @@ def test_no_picking_process_lives_on_when_picking_is_killed(tmp_path):
     (tmp_path / "pool.py").write_text(POOL)
     told = tmp_path / "told"
     command = [sys.executable, tmp_path / "pool.py", told]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    owner = subprocess.Popen(command, env=environment, start_new_session=True)
-    while not told.exists():
-        assert owner.poll() is None
-        time.sleep(0.05)
-    owner.kill()
-    owner.wait()
-    assert seconds_until_none(owner.pid) < LIVING_ON_S
+    assert lived_on_s(command, told) < LIVING_ON_S
 
 
 # --- What a machine that went down may leave ------------------------------------------------------
