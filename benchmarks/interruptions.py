@@ -38,6 +38,7 @@ from compress.store import (
     PARTIAL_ENDING,
     SCRATCH_FOLDER,
     STAGES_FOLDER,
+    TARGETS_FOLDER,
     Artifact,
     file_hash,
     heading,
@@ -102,6 +103,9 @@ LATEST, SHORTER = 0.6, 0.8
 
 LIVING_ON_S = 5.0
 """How long a process may take to notice that the run is no more."""
+
+PATIENCE_S = 60
+"""How long is waited for a run to end."""
 
 NOT_THE_SAME = {"latency", "training"}
 """Of a row of the results: what tells of time."""
@@ -249,6 +253,7 @@ def differences(output: Path, expected: dict[str, Any]) -> list[str]:
     wrong = [place for place in places if found.get(place) != expected.get(place)]
     over = [*output.rglob(f"{UNFINISHED}*"), *output.rglob(SCRATCH_FOLDER)]
     over += output.glob(f"{STAGES_FOLDER}/*{PARTIAL_ENDING}")
+    over += output.glob(TARGETS_FOLDER)
     return wrong + [f"{path.relative_to(output)} is left over" for path in over]
 
 
@@ -274,7 +279,7 @@ def end_once(
         return None
     (os.killpg if group else os.kill)(process, with_signal)
     began = time.monotonic()
-    code = ended(process, 60)
+    code = ended(process, PATIENCE_S)
     output = folder / "run"
     return {
         "signal": with_signal.name,
@@ -334,6 +339,8 @@ def main() -> None:
                     break
                 ends.append(end)
                 losses += end["halves"]
+                if end["code"] is None:
+                    losses.append(f"went on for {PATIENCE_S} s after {end['signal']}")
                 if end["children_lived_on_s"] > LIVING_ON_S:
                     losses.append(f"processes lived on for {end['children_lived_on_s']} s")
                 print(f"{len(ends)}: {end}", flush=True)

@@ -15,6 +15,7 @@ starts its own with the first operation, which happens in workers alone.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -23,7 +24,8 @@ import select
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from baseline.errors import InputError
@@ -32,8 +34,8 @@ from baseline.errors import InputError
 def main() -> None:
     """Import TensorFlow, then fork workers as they are ordered."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the workers, and for who ordered
-    import baseline.keras  # noqa: F401
-
+    with _ended_by_hangup():
+        import baseline.keras  # noqa: F401
     _tell(True)
     for line in sys.stdin:
         order = json.loads(line)
@@ -51,6 +53,22 @@ def main() -> None:
         os.close(over)
         _, status = os.waitpid(process, 0)
         _tell(os.waitstatus_to_exitcode(status))
+
+
+@contextmanager
+def _ended_by_hangup() -> Iterator[None]:
+    """Have the system end this process as soon as standard input is closed, while it cannot look.
+
+    Importing takes seconds, and nobody says anything before it is over: what happens to the pipe
+    meanwhile is its end, and the signal that Linux sends for it ends who does not handle it.
+    """
+    flags = fcntl.fcntl(0, fcntl.F_GETFL)
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if select.select([0], [], [], 0)[0]:  # it was closed before
+        os._exit(0)
+    yield
+    fcntl.fcntl(0, fcntl.F_SETFL, flags)
 
 
 def _tell(what: int | bool) -> None:

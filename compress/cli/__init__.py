@@ -146,13 +146,16 @@ app.add_typer(baseline.baseline_app, name="baseline", rich_help_panel=DATA_AND_M
 _add(baseline.list_models, baseline.LIST_EXAMPLES, to=baseline.baseline_app, name="list")
 _add(baseline.fetch, baseline.FETCH_EXAMPLES, to=baseline.baseline_app)
 
+AGAIN_S = 3.0
+"""After this time a command that was interrupted and goes on is interrupted again."""
+
 # Typer keeps a copy of Click of its own, which has no public name for this.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
     """Run a command; show what the user has to mend as one paragraph, without a traceback."""
-    with _terminable() as terminated:
+    with _interruptible() as signals:
         try:
             code = app(prog_name="compress", standalone_mode=False)
         except InputError as error:
@@ -169,28 +172,37 @@ def main() -> None:
             code = EXIT_INPUT
     if code == EXIT_INTERRUPTED:
         errors.print("Interrupted. Finished stages are kept; run again to go on from there.")
-        code = EXIT_TERMINATED if terminated else code
+        code = EXIT_TERMINATED if signals[:1] == [signal.SIGTERM] else code
     sys.exit(_finish_output(code or 0))
 
 
 @contextmanager
-def _terminable() -> Iterator[list[int]]:
-    """Have SIGTERM end a command as Ctrl-C does: with nothing half done left, and no child.
+def _interruptible() -> Iterator[list[int]]:
+    """Have SIGTERM end a command as Ctrl-C does, and both end it wherever they find it.
 
-    Batch systems, containers and service managers send it. Given is a list that the signal gets
-    into when it comes.
+    Batch systems, containers and service managers send SIGTERM. Where either comes while Python
+    calls a destructor, the exception is shown there and lost, and the command would go on: it is
+    raised again until the command is over. Given is a list that the signals get into.
     """
     came: list[int] = []
 
     def end(number: int, _: object) -> None:
-        came.append(number)
+        if number != signal.SIGALRM:
+            came.append(number)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    # Whoever started it may have it ignore Ctrl-C, as shells do for what runs in the background.
+    wanted = [signal.SIGTERM, signal.SIGALRM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        wanted.append(signal.SIGINT)
+    before = {number: signal.signal(number, end) for number in wanted}
     try:
         yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _finish_output(code: int) -> int:

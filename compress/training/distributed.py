@@ -231,7 +231,7 @@ def _be_patient() -> None:
 def _ended_by_interrupt() -> Iterator[None]:
     """Ctrl-C ends the process at once: while TensorFlow waits for others, Python cannot hear it."""
     heard = signal.getsignal(signal.SIGINT)
-    if heard is not signal.default_int_handler:
+    if not callable(heard):  # ignored, or already so
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -31,6 +31,8 @@ from compress.store import SCRATCH_FOLDER, STAGES_FOLDER, Store, write_json
 from compress.training import loop
 from export.bundle import read_counts
 
+IMPORTED_S = 1.0
+"""TensorFlow takes several times as long to be imported."""
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes: Linux only")
 
@@ -157,6 +159,39 @@ def test_a_run_that_is_ended_again_and_again_comes_to_the_same(runs):
     assert differences(runs / "run", expected) == []
 
 
+LOSING = """\
+import os, signal, sys, time
+from compress import cli
+
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), SIGNAL)
+        time.sleep(0.01)  # the handler is called here at the latest, and what it raises is lost
+
+def lose():
+    Lost()
+    print("went on", flush=True)
+    time.sleep(60)
+
+SIGNAL = signal.Signals[sys.argv.pop()]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.AGAIN_S = 0.2
+cli.app.command("lose")(lose)
+sys.argv[1:] = ["lose"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_is_lost_in_a_destructor_comes_again(name):
+    ended = subprocess.run(
+        [sys.executable, "-c", LOSING, name], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    assert ended.stdout == "went on\n"
+    assert ended.returncode == CODES[name]
+    assert "Finished stages are kept" in ended.stderr
+
+
 # --- Who must not live on -------------------------------------------------------------------------
 
 
@@ -180,6 +215,22 @@ def test_no_converter_lives_on_when_the_run_is_killed(tmp_path):
     )
     code = "from export.workers import run_worker; run_worker('x', 'sleeping', [])"
     assert lived_on_s([sys.executable, "-c", code], told) < LIVING_ON_S
+
+
+FOREMAN = """\
+import pathlib, sys, time
+from export.workers import _Foreman
+
+foreman = _Foreman()
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
+
+
+@LINUX
+def test_who_starts_converters_ends_while_it_still_imports(tmp_path):
+    told = tmp_path / "told"
+    assert lived_on_s([sys.executable, "-c", FOREMAN, told], told) < IMPORTED_S
 
 
 POOL = """\
