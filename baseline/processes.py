@@ -37,6 +37,12 @@ def run_module(
     )
 
 
+def usable_threads() -> int:
+    """How many threads of this process can run at once."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux tells of what it may use
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def end_with_parent() -> None:
     """Let this process, which multiprocessing started, end when the one that started it does.
 

@@ -17,7 +17,6 @@ Repeat:
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -46,10 +45,9 @@ from compress.report.plots import COLOURS, LINES, MARKERS, STYLE
 from compress.report.table import interval, times
 from compress.results import differences_document, metrics_document
 from compress.stages.base import Context, StageModel
-from compress.stages.fine_tuning import TARGETS_FILE
 from compress.stages.prune import Prune
 from compress.stages.simplify import Simplify
-from compress.store import heading, write_json
+from compress.store import TARGETS_FOLDER, heading, write_json
 from export.convert import Format, convert
 from export.runtimes import KerasRunner, load_runner
 
@@ -154,13 +152,13 @@ def measure(arguments: argparse.Namespace, progress: Progress) -> list[Point]:
             folder / "scratch",
             folder / "products",
             progress,
+            targets=arguments.work / TARGETS_FOLDER,
         )
 
     points = [evaluation.point("baseline", baseline)]
     simplified = Simplify(kind="simplify").apply(StageModel(baseline), context("simplified"))
     points.append(evaluation.point("simplified", simplified.keras))
     current = simplified
-    targets: Path | None = None
     for reduction in sorted(float(part) for part in arguments.reductions.split(",")):
         ratio = whole / reduction / keras_multiply_adds(current.keras)
         name = f"{reduction:g}x"
@@ -183,10 +181,7 @@ def measure(arguments: argparse.Namespace, progress: Progress) -> list[Point]:
             learning_rate=arguments.learning_rate,
         )
         own = context(name)
-        if targets and not (own.scratch / TARGETS_FILE).exists():
-            os.link(targets, own.scratch / TARGETS_FILE)  # the teacher answers once for all points
         current = stage.apply(current, own)
-        targets = own.scratch / TARGETS_FILE
         points.append(evaluation.point(name, current.keras))
         show(points[-1:])
     return points

@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from baseline.processes import last_line, run_module
+from baseline.processes import last_line, run_module, usable_threads
 from baseline.published import PUBLISHED, cache_directory, cached, cached_file
 from compress.evaluation.machine import describe_machine
 from compress.store import heading, versions
@@ -116,12 +116,11 @@ def processor() -> dict[str, Any]:
     machine = describe_machine()
     flags = str(machine["flags"]).split()
     features = {name: what for name, what in FEATURES.items() if name in flags}
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "name": machine["cpu"],
         "architecture": machine["architecture"],
         "cores": machine["cores"],
-        "threads": len(affinity(0)) if affinity else machine["cores"],
+        "threads": usable_threads(),
         "features": features,
         "int8": _meaning_for_int8(features) if flags else "",
     }

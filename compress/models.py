@@ -18,7 +18,7 @@ from compress.evaluation.cost import (
 from compress.evaluation.picker import Thresholds
 from compress.store import KERAS_FILE, MANIFEST_FILE, TFLITE_FILE
 from export.bundle import METADATA_FILE, read_bundle
-from export.runtimes import KerasRunner, Runner, load_runner
+from export.runtimes import KerasRunner, Runner, load_parallel_runner, load_runner
 from export.trial import require_runnable
 
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
@@ -104,7 +104,12 @@ def cost_of(model: NamedModel, runner: Runner) -> Cost:
     return Cost(parameters, multiply_adds, *file_bytes(model.path))
 
 
-def open_model(name: str, threads: int = 1) -> tuple[NamedModel, Runner]:
-    """Find a model and make a runner of it; see `find` and `load_runner`."""
+def open_model(name: str, *, parallel: bool = False) -> tuple[NamedModel, Runner]:
+    """Find a model and make a runner of it; see `find` and `load_runner`.
+
+    Args:
+        name: as `find` takes it.
+        parallel: for many windows at once; see `load_parallel_runner`.
+    """
     model = find(name)
-    return model, load_runner(model.path, threads)
+    return model, (load_parallel_runner if parallel else load_runner)(model.path)

@@ -6,12 +6,14 @@ was interrupted, or whose later stages were changed, goes on from where it stand
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +52,7 @@ from compress.evaluation.inspection import LOOPS
 from compress.evaluation.latency import compare_files
 from compress.evaluation.parity import MINIMUM_WINDOWS, compare_outputs
 from compress.evaluation.protocol import labelled
-from compress.evaluation.strata import strata
+from compress.evaluation.strata import Properties, read_properties, strata
 from compress.evaluation.window_scores import score_windows
 from compress.gates import Gates, Measured, Outcome, Verdict, all_pass, judge
 from compress.measurements import RESULTS_FILE, StoredModel, window_protocol
@@ -70,6 +72,7 @@ from compress.store import (
     KERAS_FILE,
     LAYERS_FILE,
     STAGES_FOLDER,
+    TARGETS_FOLDER,
     TFLITE_FILE,
     Artifact,
     Store,
@@ -85,7 +88,7 @@ from compress.training.distributed import VARIABLE, Place, Workers, declared_pla
 from export.bundle import write_bundle
 from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
 from export.reference import record
-from export.runtimes import KerasRunner, load_runner
+from export.runtimes import KerasRunner, load_parallel_runner, load_runner
 from export.trial import require_runnable
 
 if TYPE_CHECKING:
@@ -318,6 +321,11 @@ class _Runner:
             self.data.calibration, MINIMUM_WINDOWS, pipeline.seed
         )
 
+    @cached_property
+    def properties(self) -> Properties:
+        """What the records that models are measured on are like."""
+        return read_properties(self.data.evaluation)
+
     def run(self) -> Run:
         """All stages, then the exports."""
         started = time.monotonic()
@@ -340,6 +348,7 @@ class _Runner:
             passed = self._passes(self.rows[-1])
             if not passed:
                 break
+        shutil.rmtree(self.pipeline.output / TARGETS_FOLDER, ignore_errors=True)
         if passed:
             for export in self.pipeline.export:
                 self._export(export, kept, baseline, reference)
@@ -384,8 +393,10 @@ class _Runner:
             stage = stages[order["label"]]
             with tempfile.TemporaryDirectory() as products:
                 baseline = self.finished[BASELINE_LABEL]
-                context = self._context(stage, baseline, folder / "scratch", Path(products))
-                stage.apply(StageModel(_load(self.finished[order["parent"]])), context)
+                parent = self.finished[order["parent"]]
+                scratch = folder / "scratch"
+                context = self._context(stage, baseline, parent, scratch, Path(products))
+                stage.apply(StageModel(_load(parent)), context)
 
     def _gather(self, place: Place | None, keys: Mapping[str, str]) -> Workers:
         """The workers of stages that are trained together, where these are not finished.
@@ -485,7 +496,7 @@ class _Runner:
             "stage": stage.model_dump(mode="json", exclude=RULES)
         }
         with self.store.unfinished(label, key, manifest) as folder:
-            context = self._context(stage, baseline, folder / "scratch", folder)
+            context = self._context(stage, baseline, parent, folder / "scratch", folder)
             before = _load(parent)
             if stage.joint_batch():
                 with self.crew.called(self._order(label, parent, folder)):
@@ -507,7 +518,9 @@ class _Runner:
             "earlier": {name: artifact.key for name, artifact in self.finished.items()},
         }
 
-    def _context(self, stage: Stage, baseline: Artifact, scratch: Path, products: Path) -> Context:
+    def _context(
+        self, stage: Stage, baseline: Artifact, parent: Artifact, scratch: Path, products: Path
+    ) -> Context:
         return Context(
             baseline=_load(baseline),
             train=self.data.train,
@@ -516,7 +529,8 @@ class _Runner:
             scratch=scratch,
             products=products,
             progress=self.progress,
-            earlier={label: artifact.keras for label, artifact in self.finished.items()},
+            earlier={**self.finished, "baseline": baseline, "previous": parent},
+            targets=self.pipeline.output / TARGETS_FOLDER,
             workers=self.crew.workers if stage.joint_batch() else Workers(),
         )
 
@@ -591,7 +605,7 @@ class _Runner:
         Raises:
             InputError: a float32 file does not compute what the Keras graph does.
         """
-        runner, graph = load_runner(path), _load(artifact)
+        runner, graph = load_parallel_runner(path), _load(artifact)
         answering, answers = watched(runner)
         scores = score_windows(
             answering,
@@ -623,7 +637,7 @@ class _Runner:
             "precision": precision.value,
             "curves": curves_document(scores.scored),
             "reliability": reliability_document(scores),
-            "strata": strata_document(strata(scores, self.data.evaluation)),
+            "strata": strata_document(strata(scores, self.properties)),
             "residuals": residuals_document(scores),
             "loops": sum(used.get(loop, 0) for loop in LOOPS),
         }

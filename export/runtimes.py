@@ -6,7 +6,8 @@ A runner takes normalised windows (batch, 6000, 3) float32 and returns probabili
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from baseline.contract import PREDICTION_SHAPE, WINDOW_SHAPE
 from baseline.errors import InputError
+from baseline.processes import usable_threads
 
 if TYPE_CHECKING:
     from baseline.keras import keras
@@ -27,6 +29,10 @@ OUTPUT_NAMES = {
     "s": ("s", "picker_s", "picker_S"),
 }
 """Names under which three separate outputs are known; order says nothing (TFLite changes it)."""
+
+
+PARALLEL_ENDINGS = (".tflite", ".onnx")
+"""Of files that `load_parallel_runner` opens for each thread; Keras uses all threads by itself."""
 
 
 class Runner(Protocol):
@@ -68,6 +74,37 @@ def load_runner(path: Path, threads: int = 1) -> Runner:
     )
 
 
+def load_parallel_runner(path: Path) -> Runner:
+    """As `load_runner`, on all threads that this process may use: for many windows at once.
+
+    A thread has a runner of its own and computes whole windows, so that the answers are those of
+    one thread, bit by bit, however many there are.
+
+    Raises:
+        InputError: as there.
+    """
+    if path.suffix not in PARALLEL_ENDINGS:
+        return load_runner(path)
+    return ParallelRunner([load_runner(path) for _ in range(usable_threads())])
+
+
+class ParallelRunner:
+    """Runs several runners of one model, each in a thread, and gives each a part of the windows."""
+
+    def __init__(self, runners: Sequence[Runner]) -> None:
+        self._runners = runners
+
+    def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Runner."""
+        number = min(len(self._runners), len(windows))
+        if number < 2:
+            return self._runners[0](windows)
+        parts = np.array_split(windows, number)
+        with ThreadPoolExecutor(number) as threads:
+            answers = threads.map(lambda runner, part: runner(part), self._runners, parts)
+            return np.concatenate(list(answers))
+
+
 class KerasRunner:
     """Runs a Keras model, in batches."""
 
@@ -81,7 +118,8 @@ class KerasRunner:
             )
         self.model = model
         self._predict = tf.function(
-            lambda windows: model(windows, training=False), reduce_retracing=True
+            lambda windows: model(windows, training=False),
+            input_signature=[tf.TensorSpec((None, *WINDOW_SHAPE), tf.float32)],
         )
 
     def __call__(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from compress.data.sources import check_disjoint, open_folder
 from compress.data.stead import SteadSource
 from compress.data.targets import write_targets
 from compress.evaluation.protocol import Protocol
-from compress.evaluation.strata import strata
+from compress.evaluation.strata import read_properties, strata
 from compress.evaluation.window_scores import score_windows
 from export.runtimes import Runner
 
@@ -101,7 +101,9 @@ def evaluate(folder: Path, records: int) -> Parts:
     """The loop over the windows of so many records, and what is made of its results."""
     parts = Parts()
     source = _kind(folder)(folder, limit=records)
-    parts.measure("evaluate", lambda: strata(score_windows(*_evaluation(source)), source))
+    parts.measure(
+        "evaluate", lambda: strata(score_windows(*_evaluation(source)), read_properties(source))
+    )
     return parts
 
 

@@ -28,7 +28,7 @@ from compress.evaluation.latency import compare_files
 from compress.evaluation.picker import Thresholds
 from compress.evaluation.protocol import Protocol, labelled, labelled_windows
 from compress.evaluation.seisbench_tasks import run_tasks
-from compress.evaluation.strata import strata, whole_second_bias
+from compress.evaluation.strata import read_properties, strata, whole_second_bias
 from compress.evaluation.tuning import refuse_tuning_data
 from compress.evaluation.window_scores import score_windows
 from compress.gates import Measured
@@ -93,7 +93,7 @@ def evaluate_models(
     }
     measured: list[tuple[Path, Measured]] = []
     for name in filter(None, (model, against)):
-        found, runner = open_model(name)
+        found, runner = open_model(name, parallel=True)
         if len(thresholds) < len(Thresholds.model_fields):
             refuse_tuning_data(name, source)
         protocol = Protocol(
@@ -116,7 +116,7 @@ def evaluate_models(
                 "metrics": metrics_document(counts),
                 "curves": curves_document(scores.scored),
                 "reliability": reliability_document(scores),
-                "strata": strata_document(strata(scores, source)),
+                "strata": strata_document(strata(scores, read_properties(source))),
                 "residuals": residuals_document(scores),
                 "whole_second_bias": whole_second_document(bias),
             }
@@ -153,8 +153,8 @@ def compare_models(
         InputError: a model or the data cannot be used.
     """
     source = open_folder(data, split)
-    ours, our_runner = open_model(candidate)
-    theirs, their_runner = open_model(reference)
+    ours, our_runner = open_model(candidate, parallel=True)
+    theirs, their_runner = open_model(reference, parallel=True)
     our_thresholds, their_thresholds = _thresholds(ours, {}), _thresholds(theirs, {})
     agreement = agree(
         our_runner, their_runner, source, our_thresholds, their_thresholds, seed, progress

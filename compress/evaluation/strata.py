@@ -88,19 +88,30 @@ class WholeSecond:
     by_offset: dict[int, Counts]
 
 
-def strata(scores: WindowScores, source: Source) -> dict[str, list[Stratum]]:
-    """The windows with a labelled onset by what they are like; strata without a window left out.
+@dataclass(frozen=True, eq=False)
+class Properties:
+    """What the labelled records are like; NaN where it is not known, and for noise.
 
-    A window of which a property is not known (no S for S minus P, say) is in none of its strata.
-
-    Args:
-        scores: of a model.
-        source: the records that were scored; read again for their properties.
+    Attributes:
+        snr_db: of P against the noise before it, shape (records,).
+        s_minus_p_s: time from P to S, likewise.
+        original_sampling_rate_hz: of the recording, likewise.
     """
-    truths = scores.truths
-    earthquake = ~(np.isnan(truths.p_samples) & np.isnan(truths.s_samples))
-    snr, s_minus_p, rate = np.full((3, len(scores.record_names)), np.nan)
-    for position, index in enumerate(labelled(source)):
+
+    snr_db: NDArray[np.float64]
+    s_minus_p_s: NDArray[np.float64]
+    original_sampling_rate_hz: NDArray[np.float64]
+
+
+def read_properties(source: Source) -> Properties:
+    """The properties of all labelled records, which are read for it, in order.
+
+    Raises:
+        InputError: no record is labelled, or a record cannot be read.
+    """
+    indices = labelled(source)
+    snr, s_minus_p, rate = np.full((3, len(indices)), np.nan)
+    for position, index in enumerate(indices):
         record = source[index]
         if record.category is Category.EARTHQUAKE:
             rate[position] = record.original_sampling_rate_hz
@@ -109,9 +120,23 @@ def strata(scores: WindowScores, source: Source) -> dict[str, list[Stratum]]:
                 snr[position] = snr_db(record.waveform, record.p_sample)
             if record.p_sample is not None and record.s_sample is not None:
                 s_minus_p[position] = (record.s_sample - record.p_sample) / SAMPLING_RATE_HZ
+    return Properties(snr, s_minus_p, rate)
+
+
+def strata(scores: WindowScores, properties: Properties) -> dict[str, list[Stratum]]:
+    """The windows with a labelled onset by what they are like; strata without a window left out.
+
+    A window of which a property is not known (no S for S minus P, say) is in none of its strata.
+
+    Args:
+        scores: of a model.
+        properties: of the records that were scored.
+    """
+    truths = scores.truths
+    earthquake = ~(np.isnan(truths.p_samples) & np.isnan(truths.s_samples))
     values = {
-        "snr_db": snr[truths.records],
-        "s_minus_p_s": s_minus_p[truths.records],
+        "snr_db": properties.snr_db[truths.records],
+        "s_minus_p_s": properties.s_minus_p_s[truths.records],
         "p_position_s": truths.p_samples / SAMPLING_RATE_HZ,
     }
     result = {}
@@ -121,10 +146,10 @@ def strata(scores: WindowScores, source: Source) -> dict[str, list[Stratum]]:
             for lower, upper in zip(EDGES[name][:-1], EDGES[name][1:], strict=True)
         )
         result[name] = [_stratum(scores, label, earthquake & mask) for label, mask in groups]
-    rates = rate[truths.records]
+    rates = properties.original_sampling_rate_hz[truths.records]
     result["original_sampling_rate_hz"] = [
         _stratum(scores, f"{value:g}", earthquake & (rates == value))
-        for value in np.unique(rate[~np.isnan(rate)])
+        for value in np.unique(rates[~np.isnan(rates)])
     ]
     return {name: [s for s in group if s.windows] for name, group in result.items()}
 

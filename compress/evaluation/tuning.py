@@ -67,7 +67,7 @@ def tune(
     parts = [open_folder(folder, split) for folder in data]
     check_disjoint({f"--data number {i + 1}": part for i, part in enumerate(parts)})
     source = Mixture(parts)
-    found, runner = open_model(model)
+    found, runner = open_model(model, parallel=True)
     own = found.thresholds or Thresholds()
     protocol = Protocol(placements=placements, seed=seed, thresholds=own)
     scores = score_windows(runner, source, protocol, progress, "tune")

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from compress.data.records import Source
 from compress.gates import Gates
+from compress.store import Artifact
 from compress.training.distributed import Workers
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class Context:
         scratch: a folder that lasts until the stage is finished, over interruptions: checkpoints.
         products: a folder for what the stage leaves beside its model (logs, files it deploys).
         progress: shows how far the stage is.
-        earlier: the Keras files of the stages before, by label (`2-substitute`).
-        targets: a folder where what teachers answered is kept for other stages with the same
-            baseline and previous model; None to keep it in `scratch`.
+        earlier: the finished stages before, by label (`2-substitute`), and what is on disk of
+            `baseline` and of `previous`, the model that the stage is applied to.
+        targets: a folder where what teachers answered is kept for other stages; None to keep it
+            in `scratch`.
         workers: who makes the stage together; others than the first write nothing into `scratch`.
     """
 
@@ -76,7 +78,7 @@ class Context:
     scratch: Path
     products: Path
     progress: Progress
-    earlier: Mapping[str, Path] = field(default_factory=dict)
+    earlier: Mapping[str, Artifact] = field(default_factory=dict)
     targets: Path | None = None
     workers: Workers = field(default_factory=Workers)
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from compress.data.augmentation import Augmentation
 from compress.data.feeds import TargetFeed
-from compress.data.targets import FILE_FORMAT, Target, write_targets
-from compress.data.teachers import OWN_MODELS, Teacher, ensemble
+from compress.data.targets import Target, write_targets
+from compress.data.teachers import OWN_MODELS, Teacher
 from compress.stages.base import Context, Phase, Stage, StageModel
 from compress.stages.calibrating import calibrate_picks
-from compress.store import content_key, write_json
+from compress.store import write_json
 from compress.students import StudentConfig, UNetStudent, build_student
 from compress.training.settings import HardNegatives, LossSettings, MatchingSettings, Precision
 
 if TYPE_CHECKING:
     from baseline.keras import keras
     from compress.students.matching import Matching
-    from export.runtimes import Runner
+    from compress.training.teaching import Lesson
 
 CALIBRATION_WINDOWS = 512
 WARMUP_STEPS = 200
@@ -160,18 +160,14 @@ class Distill(Stage):
         from baseline.keras import keras
         from compress.students.calibration import fold_logit_scaling, prior_shift
         from compress.training.loop import Plan, train
+        from compress.training.teaching import Lesson
 
-        ask = ensemble(
-            self.teachers,
-            lambda name: _runner(name, model.keras, context),
-            self.shifts,
-            self.sharpen,
-        )
+        lesson = Lesson(context, model.keras, self.teachers, self.shifts, self.sharpen)
         keras.utils.set_random_seed(context.seed)
         student = build_student(self.student)
         train(
             student,
-            self._feed(ask, context),
+            self._feed(lesson, context),
             Plan(
                 steps=self.steps,
                 learning_rate=self.learning_rate,
@@ -199,7 +195,7 @@ class Distill(Stage):
             found = (
                 calibrate_picks(student, context.calibration, context.seed, context.progress)
                 if self.calibrate == "picks"
-                else self._calibrate_samples(student, ask, context)
+                else self._calibrate_samples(student, lesson.ask(), context)
             )
             write_json(context.products / "calibration.json", found)
         return StageModel(student)
@@ -213,31 +209,15 @@ class Distill(Stage):
             return None
         return lambda twin: Matching(twin, teacher, settings.features, settings.attention)
 
-    def _feed(self, ask: Target, context: Context) -> TargetFeed:
+    def _feed(self, lesson: Lesson, context: Context) -> TargetFeed:
         """Batches of training windows; the teachers are asked where they were not yet."""
-        key = content_key(
-            FILE_FORMAT,
-            [teacher.model_dump() for teacher in self.teachers],
-            [self.shifts, self.sharpen, self.targets, self.records],
-            [context.seed, context.train.fingerprint()],
-        )
-        path = (context.targets or context.scratch) / f"targets-{key[:12]}.h5"
-        context.workers.from_first(
-            lambda: write_targets(
-                path,
-                ask if self.targets == "cached" else None,
-                context.train,
-                number=self.records,
-                seed=context.seed,
-                progress=context.progress,
-            )
-        )
+        cached = self.targets == "cached"
         return TargetFeed(
-            path,
+            lesson.write(self.records, asked=cached),
             self.batch,
             context.seed,
             self.augmentation,
-            ask=ask if self.targets == "on-the-fly" else None,
+            ask=None if cached else lesson.ask(),
         )
 
     def _calibrate_samples(
@@ -257,21 +237,3 @@ class Distill(Stage):
         )
         feed = TargetFeed(path, CALIBRATION_WINDOWS, context.seed, Augmentation.none())
         return calibrate(student, *feed.batch_at(0))
-
-
-def _runner(name: str, previous: keras.Model, context: Context) -> Runner:
-    """The model that a teacher names.
-
-    Raises:
-        InputError: there is none.
-    """
-    from baseline.checkpoint import load_keras
-    from compress.models import open_model
-    from export.runtimes import KerasRunner
-
-    own: Mapping[str, keras.Model] = {"baseline": context.baseline, "previous": previous}
-    if name in own:
-        return KerasRunner(own[name])
-    if name in context.earlier:
-        return KerasRunner(load_keras(context.earlier[name]))
-    return open_model(name)[1]

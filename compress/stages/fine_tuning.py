@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from compress.data.feeds import TargetFeed
-from compress.data.targets import Target, write_targets
 from compress.stages.base import Context, Stage
 
 if TYPE_CHECKING:
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 
 AVERAGE = 0.98
 """Decay per step of the averaged weights: fine-tuning is short."""
-
-TARGETS_FILE = "targets.h5"
 
 
 class TrainedStage(Stage):
@@ -37,19 +33,6 @@ class TrainedStage(Stage):
     @abstractmethod
     def target_feed(self, context: Context) -> TargetFeed:
         """Batches of windows with what is taught of them."""
-
-    def targets_file(self, context: Context, target: Target | None) -> Path:
-        """The file of training records with what `target` says of them, written the first time."""
-        path = context.scratch / TARGETS_FILE
-        write_targets(
-            path,
-            target,
-            context.train,
-            number=self.records,
-            seed=context.seed,
-            progress=context.progress,
-        )
-        return path
 
     def fine_tune(
         self,
@@ -110,7 +93,7 @@ class FineTunedStage(TrainedStage):
 
     def target_feed(self, context: Context) -> TargetFeed:
         """Batches of windows with the baseline's answers, which it is asked for the first time."""
-        from compress.training.teaching import own_answers
+        from compress.training.teaching import Lesson
 
-        targets = self.targets_file(context, own_answers(context.baseline, self.shifts))
-        return TargetFeed(targets, self.batch, context.seed)
+        lesson = Lesson(context, context.baseline, shifts=self.shifts)
+        return TargetFeed(lesson.write(self.records), self.batch, context.seed)

@@ -122,10 +122,10 @@ class Quantize(TrainedStage):
 
     def target_feed(self, context: Context) -> TargetFeed:
         """Windows with what the baseline says of each as it is, augmentation included."""
-        from compress.training.teaching import own_answers
+        from compress.training.teaching import Lesson, own_answers
 
         return TargetFeed(
-            self.targets_file(context, None),
+            Lesson(context, context.baseline, shifts=1).write(self.records, asked=False),
             self.batch,
             context.seed,
             ask=own_answers(context.baseline, shifts=1),

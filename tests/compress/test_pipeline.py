@@ -102,6 +102,7 @@ def test_training_went_on_from_its_checkpoint(folder):
     steps = [int(line.split(",")[0]) for line in history.read_text().splitlines()[1:]]
     assert steps[-1] == 500
     assert steps.count(25) == 1, "training started again from nothing"
+    assert not (folder / "run/targets").exists(), "what teachers answered was left behind"
 
 
 def test_every_stage_is_a_row_with_its_numbers(results):

@@ -1,5 +1,7 @@
 """Runners: outputs by name and never by position; files that cannot be run."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import small_models
@@ -7,8 +9,10 @@ import small_models
 from baseline.checkpoint import save_keras
 from baseline.errors import InputError
 from baseline.keras import keras, tf
-from export.runtimes import KerasRunner, load_runner
+from baseline.processes import usable_threads
+from export.runtimes import KerasRunner, ParallelRunner, load_parallel_runner, load_runner
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADS = {"picker_S": 0.75, "detector": 0.25, "picker_P": 0.5}
 
 
@@ -50,6 +54,18 @@ def test_any_number_of_windows(tmp_path, windows):
     runner = load_runner(tmp_path / "model.keras")
     assert runner(windows[:1]).shape == (1, 6000, 3)
     np.testing.assert_allclose(runner(windows[:35])[34], runner(windows[34:35])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["tflite-float32", "tflite-int8", "onnx-float32"])
+def test_on_several_threads_the_answers_are_those_of_one(kind, windows):
+    (path,) = (ROOT / f"artifacts/released/student-{kind}").glob("model.*")
+    alone = load_runner(path)
+    expected = alone(windows[:7])
+    runner = load_parallel_runner(path)
+    assert len(runner._runners) == usable_threads()
+    for several in (runner, ParallelRunner([load_runner(path) for _ in range(3)])):
+        for number in (1, 2, 7):
+            np.testing.assert_array_equal(several(windows[:number]), expected[:number])
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model.onnx", "model.keras", "model.h5"])

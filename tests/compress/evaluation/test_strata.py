@@ -14,7 +14,7 @@ from compress.data.records import Category, Record
 from compress.data.snr import snr_db
 from compress.evaluation.metrics import summarise
 from compress.evaluation.protocol import Protocol, evaluate
-from compress.evaluation.strata import OFFSETS, strata, whole_second_bias
+from compress.evaluation.strata import OFFSETS, read_properties, strata, whole_second_bias
 from compress.evaluation.window_scores import score_windows
 
 NAN = float("nan")
@@ -106,7 +106,7 @@ def test_windows_are_in_their_strata(progress) -> None:
     )
     scores = score_windows(perfect, source, Protocol(placements=2), progress)
 
-    found = strata(scores, source)
+    found = strata(scores, read_properties(source))
 
     def named(group: str) -> dict[str, tuple[str, ...]]:
         return {s.label: s.counts.record_names for s in found[group]}
@@ -122,7 +122,7 @@ def test_windows_are_in_their_strata(progress) -> None:
 def test_snr_is_measured_where_the_metadata_have_none(progress) -> None:
     source = Records(earthquake("a"))
 
-    found = strata(score_windows(perfect, source, Protocol(), progress), source)
+    found = strata(score_windows(perfect, source, Protocol(), progress), read_properties(source))
 
     assert [s.label for s in found["snr_db"]] == ["< 10"]  # a spike is no 5 % of 3 s
 
