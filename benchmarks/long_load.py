@@ -11,7 +11,7 @@ Openings: each released bundle found, opened and asked about one window, again a
 Conversions: one model to TFLite, again and again, in the workers of `export.workers`. What counts
 is what the process that asks for them holds, and the one that the workers are forked from.
 
-It takes 45 minutes.
+It takes half an hour.
 
 Repeat:
     nice python -m benchmarks.long_load --json benchmarks/results/long_load.json

@@ -90,6 +90,7 @@ from export.convert import FLOAT32_TOLERANCE, Format, Precision, convert
 from export.reference import record
 from export.runtimes import KerasRunner, load_parallel_runner, load_runner
 from export.trial import require_runnable
+from export.workers import prepare
 
 if TYPE_CHECKING:
     from baseline.keras import keras
@@ -326,6 +327,11 @@ class _Runner:
         """What the records that models are measured on are like."""
         return read_properties(self.data.evaluation)
 
+    @cached_property
+    def baseline_graph(self) -> keras.Model:
+        """The baseline for all stages, none of which changes it."""
+        return _load(self.finished[BASELINE_LABEL])
+
     def run(self) -> Run:
         """All stages, then the exports."""
         started = time.monotonic()
@@ -478,6 +484,7 @@ class _Runner:
         found = self.store.find(label, key)
         if found:
             return found
+        prepare()
         manifest = self._manifest(label, key, None)
         with self.store.unfinished(label, key, manifest) as folder:
             self._save(StageModel(load(self.baseline_path)), folder, label, manifest)
@@ -492,6 +499,7 @@ class _Runner:
             return found
         from compress.graphs.changes import layer_changes
 
+        prepare()
         manifest = self._manifest(label, key, parent.key) | {
             "stage": stage.model_dump(mode="json", exclude=RULES)
         }
@@ -522,7 +530,7 @@ class _Runner:
         self, stage: Stage, baseline: Artifact, parent: Artifact, scratch: Path, products: Path
     ) -> Context:
         return Context(
-            baseline=_load(baseline),
+            baseline=self.baseline_graph,
             train=self.data.train,
             calibration=self.data.calibration,
             seed=self.pipeline.seed,

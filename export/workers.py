@@ -78,6 +78,12 @@ def run_worker(
         raise ConversionError(f"Converting {what}: {last or 'the converter failed silently'}")
 
 
+def prepare() -> None:
+    """Start what workers are forked from, if it does not run: it has its imports done meanwhile."""
+    with _LOCK:
+        _foreman()
+
+
 class _Foreman:
     """The process that workers are forked from, and the pipes to it.
 

@@ -29,10 +29,10 @@ SMALL = EqtConfig(
 )
 
 
-def eqtransformer(cell="lstm"):
+def eqtransformer(**changed):
     """A narrow EQTransformer whose statistics and biases are not those it begins with."""
     keras.utils.set_random_seed(0)
-    return settled(build_eqtransformer(SMALL.model_copy(update={"cell": cell})))
+    return settled(build_eqtransformer(SMALL.model_copy(update=changed)))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_that_blocks_are_found_by_name(model):
 
 
 def test_that_taking_out_an_idle_block_changes_nothing(windows):
-    model = eqtransformer()
+    model = eqtransformer(recurrent_blocks=0)
     make_idle(model, "residual_1")
     blocks = find_blocks(model, "residual")
     before = model(windows[:2]).numpy()
@@ -84,7 +84,7 @@ def test_that_taking_out_an_idle_block_changes_nothing(windows):
 
 
 def test_that_blocks_go_in_the_order_of_what_they_cost(windows, progress):
-    model = eqtransformer()
+    model = eqtransformer(recurrent_blocks=0)
     make_idle(model, "residual_1")
     targets = model(windows[:4]).numpy()
     shorter, removals = remove_least_needed(
@@ -115,7 +115,7 @@ def test_that_blocks_go_in_the_order_of_what_they_cost(windows, progress):
     seed=st.integers(0, 1000),
 )
 def test_that_every_dimension_gets_its_share(width, cell, seed, windows):
-    model = eqtransformer(cell)
+    model = eqtransformer(cell=cell)
     before = scalable_channels(model)
     scores = np.random.default_rng(seed).random(before.number)
     narrow = narrowed(model, before, scores, width)
