@@ -147,7 +147,9 @@ _add(baseline.list_models, baseline.LIST_EXAMPLES, to=baseline.baseline_app, nam
 _add(baseline.fetch, baseline.FETCH_EXAMPLES, to=baseline.baseline_app)
 
 AGAIN_S = 3.0
-"""After this time a command that was interrupted and goes on is interrupted again."""
+SOON_S = 0.02
+"""After this time a command that was interrupted and goes on is interrupted again: where nothing
+tells that the interrupt was lost, and where something does."""
 
 # Typer keeps a copy of Click of its own, which has no public name for this.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -181,10 +183,12 @@ def _interruptible() -> Iterator[list[int]]:
     """Have SIGTERM end a command as Ctrl-C does, and both end it wherever they find it.
 
     Batch systems, containers and service managers send SIGTERM. Where either comes while Python
-    calls a destructor, the exception is shown there and lost, and the command would go on: it is
-    raised again until the command is over. Given is a list that the signals get into.
+    calls a destructor, the exception is lost, and the command would go on: it is raised again as
+    soon as that is over, and in any case, until the command is. Given is a list that the signals
+    get into.
     """
     came: list[int] = []
+    show_lost = sys.unraisablehook
 
     def end(number: int, _: object) -> None:
         if number != signal.SIGALRM:
@@ -192,15 +196,23 @@ def _interruptible() -> Iterator[list[int]]:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         raise KeyboardInterrupt
 
+    def lose(lost: sys.UnraisableHookArgs) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, SOON_S)
+        else:
+            show_lost(lost)
+
     # Whoever started it may have it ignore Ctrl-C, as shells do for what runs in the background.
     wanted = [signal.SIGTERM, signal.SIGALRM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         wanted.append(signal.SIGINT)
     before = {number: signal.signal(number, end) for number in wanted}
+    sys.unraisablehook = lose
     try:
         yield came
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = show_lost
         for number, handler in before.items():
             signal.signal(number, handler)
 
