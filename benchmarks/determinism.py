@@ -2,9 +2,10 @@
 
     nice python -m benchmarks.determinism --json FILE
 
-Everything is made in five fresh processes: twice on two threads, twice on one, and once on one
-without oneDNN, which stands for another processor: other instructions, sums in another order. Of
-two models the weights are compared, and the answers to windows here, so that nothing but their
+Everything is made in six fresh processes: twice on two threads, twice on one, and on one with and
+without oneDNN, which stands for another processor: other instructions, sums in another order. (By
+itself TensorFlow uses it where the processor has instructions for it, such as AVX-512 VNNI.) Of two
+models the weights are compared, and the answers to windows here, so that nothing but their
 weights makes them differ; of exports the bytes.
 """
 
@@ -43,6 +44,7 @@ PROCESSES: dict[str, dict[str, str]] = {
     "two threads again": TWO_THREADS,
     "one thread": ONE_THREAD,
     "one thread again": ONE_THREAD,
+    "oneDNN": ONE_THREAD | {"TF_ENABLE_ONEDNN_OPTS": "1"},
     "no oneDNN": ONE_THREAD | {"TF_ENABLE_ONEDNN_OPTS": "0"},
 }
 """What each has in its environment."""
@@ -51,7 +53,7 @@ COMPARED = {
     "again, two threads": ("two threads", "two threads again"),
     "again, one thread": ("one thread", "one thread again"),
     "one thread, two threads": ("one thread", "two threads"),
-    "with oneDNN, without": ("one thread", "no oneDNN"),
+    "with oneDNN, without": ("oneDNN", "no oneDNN"),
 }
 
 TRAINING = {"records": 8, "batch": 4, "steps": 20}
