@@ -10,7 +10,6 @@ what brings the answers of the int8 model nearer to those of the float model sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from baseline.processes import usable_threads
+from export.runtimes import ParallelRunner
 from export.writers.flatbuffer import edit, operator_kind
 
 SHARES = (0.85, 0.7, 0.55, 0.4, 0.25)
@@ -167,9 +167,7 @@ def _with_ranges(calibrated: bytes, ranges: dict[str, Bounds]) -> bytes:
 
 def answers(model: bytes, windows: FloatArray) -> FloatArray:
     """What a TFLite model with float32 input and output says of windows, (n, 6000, 3)."""
-    parts = np.array_split(windows, min(usable_threads(), len(windows)))
-    with ThreadPoolExecutor(len(parts)) as threads:
-        return np.concatenate(list(threads.map(partial(_answers_of_one, model), parts)))
+    return ParallelRunner([partial(_answers_of_one, model)] * usable_threads())(windows)
 
 
 def _answers_of_one(model: bytes, windows: FloatArray) -> FloatArray:

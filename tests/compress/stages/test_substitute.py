@@ -87,10 +87,8 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("cell", "where"),
-    [*((cell, "all") for cell in EXPECTED), ("conv", "encoder"), ("gru", "decoders")],
-)
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("cell", EXPECTED)
 def test_cells_take_their_place_and_all_else_stays(cell, where, eqt, tmp_path):
     made, notes = substituted(eqt, tmp_path, cell=cell, place=where)
     assert set(notes) == set(PLACES[where])
