@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from baseline.contract import WINDOW_SHAPE
+from baseline.contract import WINDOW_SAMPLES, WINDOW_SHAPE
 from compress.data.feeds import random_windows
 from compress.data.synthetic import SyntheticSource
 from compress.evaluation.cost import keras_multiply_adds
@@ -81,7 +81,16 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "refined": {"refine": True},
     "stride 4": {"stem_stride": 4, "channels": (16, 24, 32, 80)},
     "saturation": {"saturation": 10},
-}
+    "stem of blocks": {"stem": "blocks"},
+    "stem of blocks, kernel 3": {"stem": "blocks", "kernel": 3},
+    "stem of blocks, stride 16, channels 32, 80": {
+        "stem": "blocks", "stem_stride": 16, "channels": (32, 80),
+    },
+    "fast": {
+        "stem": "blocks", "stem_stride": 16, "channels": (24, 48), "kernel": 3,
+        "context_kernel": 9, "dilations": (2, 7, 22), "head_kernel": 1,
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -213,9 +222,13 @@ def layers() -> Iterator[Shape]:
                     LAYERS,
                 )
     empty = _chain(750, 24, [])
-    for name, blocks in (("first layer, stride 8, kernel 15", False),
-                         ("first layer, blocks of 8, kernel 3", True)):  # fmt: skip
-        yield Shape(name, _stem(blocks), empty, 1)
+    for name, stride, kernel in (
+        ("first layer, stride 8, kernel 15", None, 15),
+        ("first layer, blocks of 8, kernel 3", 8, 3),
+        ("first layer, blocks of 8", 8, 1),
+        ("first layer, blocks of 16", 16, 1),
+    ):
+        yield Shape(name, _stem(stride, kernel), empty, 1)
 
 
 def _chain(steps: int, channels: int, made: list[keras.layers.Layer]) -> keras.Model:
@@ -230,20 +243,21 @@ def _chain(steps: int, channels: int, made: list[keras.layers.Layer]) -> keras.M
     return keras.Model(waveform, keras.layers.Activation("sigmoid", name="prediction")(x))
 
 
-def _stem(blocks: bool) -> keras.Model:
-    """The first layer of a student, strided or over blocks of eight samples, before the rest.
+def _stem(block: int | None, kernel: int) -> keras.Model:
+    """The first layer of a student, strided by eight or over blocks of so many samples.
 
-    It begins as `_chain` does, so that what it takes longer is that layer.
+    It begins as `_chain` does, so that what it takes longer is that layer, which gives 18,000
+    values.
     """
     from baseline.keras import keras
 
     waveform = x = keras.Input(WINDOW_SHAPE, name="waveform")
     x = keras.layers.ReLU()(x)
-    if blocks:
-        x = keras.layers.Reshape((750, 24))(x)
-        x = keras.layers.Conv1D(24, 3, padding="same", activation="relu")(x)
+    if block is None:
+        x = keras.layers.Conv1D(24, kernel, strides=8, padding="same", activation="relu")(x)
     else:
-        x = keras.layers.Conv1D(24, 15, strides=8, padding="same", activation="relu")(x)
+        x = keras.layers.Reshape((WINDOW_SAMPLES // block, 3 * block))(x)
+        x = keras.layers.Conv1D(3 * block, kernel, padding="same", activation="relu")(x)
     x = keras.layers.Reshape(WINDOW_SHAPE)(x)
     return keras.Model(waveform, keras.layers.Activation("sigmoid", name="prediction")(x))
 

@@ -91,6 +91,7 @@ def evaluate_models(
         "protocol": {"placements": placements, "seed": seed},
         "models": [],
     }
+    properties = read_properties(source)
     measured: list[tuple[Path, Measured]] = []
     for name in filter(None, (model, against)):
         found, runner = open_model(name, parallel=True)
@@ -116,7 +117,7 @@ def evaluate_models(
                 "metrics": metrics_document(counts),
                 "curves": curves_document(scores.scored),
                 "reliability": reliability_document(scores),
-                "strata": strata_document(strata(scores, read_properties(source))),
+                "strata": strata_document(strata(scores, properties)),
                 "residuals": residuals_document(scores),
                 "whole_second_bias": whole_second_document(bias),
             }

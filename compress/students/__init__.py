@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Channels = Annotated[int, Field(ge=4, le=128, multiple_of=4)]
 
-UNET_CHANNELS = {4: (16, 32, 48, 64), 8: (32, 48, 64)}
-"""By the stride of the stem: channels at 1500 (stride 4 only), 750, 375 and 125 steps."""
+UNET_CHANNELS = {4: (16, 32, 48, 64), 8: (32, 48, 64), 16: (48, 64)}
+"""By the stride of the stem: channels at 1500 (stride 4), 750 (4 and 8), 375 and 125 steps."""
 
 
 class UNetStudent(BaseModel):
@@ -28,13 +28,21 @@ class UNetStudent(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["unet"] = "unet"
-    stem_stride: Literal[4, 8] = Field(
-        default=4, description="Samples per step after the first layer: 4 (1500 steps) or 8 (750)."
+    stem: Literal["overlapping", "blocks"] = Field(
+        default="overlapping",
+        description="The first layer: a convolution that sees 11, 15 or 31 samples at each step, "
+        "or one matrix product for each block of stem_stride samples, about half the "
+        "multiply-adds.",
+    )
+    stem_stride: Literal[4, 8, 16] = Field(
+        default=4,
+        description="Samples per step after the first layer: 4 (1500 steps), 8 (750) or 16 (375).",
     )
     channels: tuple[Channels, ...] = Field(
         default_factory=lambda valid: UNET_CHANNELS[valid.get("stem_stride", 4)],
         description="Channels at 1500, 750, 375 and 125 steps per window, multiples of four; with "
-        "a stem_stride of 8 those at 750, 375 and 125. Default: 16, 32, 48 and 64.",
+        "a stem_stride of 8 those at 750, 375 and 125, with 16 those at 375 and 125. Default: the "
+        "last of 16, 32, 48 and 64.",
     )
     width: float = Field(
         default=1.0,
@@ -70,6 +78,13 @@ class UNetStudent(BaseModel):
         description="How a step of 125 sees the rest of its minute: dilated convolutions, "
         "self-attention, or not at all.",
     )
+    context_kernel: int | None = Field(
+        default=None,
+        ge=3,
+        le=31,
+        description="Width of the depthwise convolutions of the context, in steps; null for "
+        "`kernel`. TFLite takes about as long for 9 as for 5.",
+    )
     dilations: tuple[Annotated[int, Field(ge=1, le=62)], ...] = Field(
         default=(1, 3, 9, 29),
         min_length=1,
@@ -88,6 +103,8 @@ class UNetStudent(BaseModel):
             )
         if "dilations" in self.model_fields_set and self.context != "dilation":
             raise ValueError(f"dilations belong to context: dilation, not {self.context}")
+        if self.context_kernel is not None and self.context == "none":
+            raise ValueError("context_kernel needs a context: dilation or attention, not none")
         return self
 
     def scaled_channels(self) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
 """A depthwise-separable U-Net with sub-pixel upsampling and a context of a minute in its middle.
 
-A strided first layer brings 6000 samples to 1500 or 750 steps; strided levels bring them to 125,
-where dilated convolutions or attention let every step see the whole minute; sub-pixel levels with
-skip connections lead back, and the last layer gives four or eight samples of each probability per
-step. A sub-pixel level is a convolution with r times the channels and a reshape: upsampling without
+A first layer brings 6000 samples to 1500, 750 or 375 steps; strided levels bring them to 125, where
+dilated convolutions or attention let every step see the whole minute; sub-pixel levels with skip
+connections lead back, and the last layer gives 4, 8 or 16 samples of each probability per step.
+A sub-pixel level is a convolution with r times the channels and a reshape: upsampling without
 repeating samples (Shi et al. 2016, "Real-time single image and video super-resolution", CVPR).
 
 Nothing here loops or repeats, and attention is a softmax of dot products: TFLite and ONNX Runtime
@@ -20,8 +20,8 @@ from baseline.layers import Saturation
 from compress.students import UNetStudent
 from compress.students.attention import dot_attention
 
-STEM_KERNEL_PER_STRIDE = {4: 11, 8: 15}
-DOWNSAMPLING = {4: (2, 2, 3), 8: (2, 3)}
+STEM_KERNEL_PER_STRIDE = {4: 11, 8: 15, 16: 31}
+DOWNSAMPLING = {4: (2, 2, 3), 8: (2, 3), 16: (3,)}
 """By the stride of the stem. 1500 steps become 750, 375 and 125: every level divides evenly."""
 
 ATTENTION_BLOCKS = 2
@@ -34,15 +34,7 @@ def build_unet(config: UNetStudent) -> keras.Model:
     waveform = x = keras.Input(WINDOW_SHAPE, name="waveform")
     if config.saturation is not None:
         x = Saturation(config.saturation, name="saturation")(x)
-    x = keras.layers.Conv1D(
-        widths[0],
-        STEM_KERNEL_PER_STRIDE[config.stem_stride],
-        strides=config.stem_stride,
-        padding="same",
-        use_bias=False,
-        name="stem_conv",
-    )(x)
-    x = _norm_relu(x, "stem")
+    x = _norm_relu(_stem(x, widths[0], config), "stem")
     x = _separable(x, widths[0], config.kernel, "level_0")
     skips = []
     for level, (stride, channels) in enumerate(zip(downsampling, widths[1:], strict=True), start=1):
@@ -50,13 +42,14 @@ def build_unet(config: UNetStudent) -> keras.Model:
         x = _separable(x, channels, config.kernel, f"down_{level}", strides=stride)
         if config.refine:
             x = _separable(x, channels, config.kernel, f"level_{level}")
+    context_kernel = config.context_kernel or config.kernel
     if config.context == "dilation":
         for index, dilation in enumerate(config.dilations):
-            x = _residual(x, config.kernel, f"context_{index}", dilation)
+            x = _residual(x, context_kernel, f"context_{index}", dilation)
     if config.context == "attention":
         for index in range(ATTENTION_BLOCKS):
             x = _attentive(x, f"attention_{index}")
-            x = _residual(x, config.kernel, f"context_{index}")
+            x = _residual(x, context_kernel, f"context_{index}")
     for level in reversed(range(len(downsampling))):
         x = _sub_pixel(x, widths[level], downsampling[level], f"up_{level}")
         x = keras.layers.Add(name=f"up_{level}_add")([x, skips[level]])
@@ -70,6 +63,28 @@ def build_unet(config: UNetStudent) -> keras.Model:
     x = keras.layers.Reshape((WINDOW_SAMPLES, len(OUTPUTS)), name="head_sub_pixel")(x)
     prediction = keras.layers.Activation("sigmoid", name="prediction")(x)
     return keras.Model(waveform, prediction, name="unet_student")
+
+
+def _stem(x: Any, channels: int, config: UNetStudent) -> Any:
+    """The first layer: overlapping strides, or all samples of a block at once.
+
+    Three components fill three of the eight numbers that a processor multiplies at a time, and
+    int8 runtimes pad the rest; a block of samples fills them all.
+    """
+    stride = config.stem_stride
+    if config.stem == "blocks":
+        x = keras.layers.Reshape(
+            (WINDOW_SAMPLES // stride, stride * int(x.shape[-1])), name="stem_blocks"
+        )(x)
+        return keras.layers.Conv1D(channels, 1, use_bias=False, name="stem_conv")(x)
+    return keras.layers.Conv1D(
+        channels,
+        STEM_KERNEL_PER_STRIDE[stride],
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        name="stem_conv",
+    )(x)
 
 
 def _norm_relu(x: Any, name: str) -> Any:

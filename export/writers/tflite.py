@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -24,13 +24,8 @@ from export.writers.passes.cell_clip import remove_cell_clip
 from export.writers.passes.integer_ends import drop_float_ends
 from export.writers.passes.names import drop_inner_names
 from export.writers.ranges import Search, narrow_ranges
-from export.writers.recurrent import (
-    copy_layer,
-    exchange_recurrent,
-    is_recurrent,
-    recurrent_layers,
-)
-from export.writers.unrolled import PROJECTION, looped, unrolled
+from export.writers.recurrent import is_recurrent, recurrent_layers
+from export.writers.unrolled import PROJECTION, stepwise
 
 PASSES = (remove_cell_clip, drop_idle_bounds, share_buffers, drop_inner_names)
 """What is done to a file once it is converted."""
@@ -238,9 +233,7 @@ def _converter(
     calibration: NDArray[np.float32] | None,
     loops: bool = False,
 ) -> Any:
-    if not all(_fused(layer) for layer in recurrent_layers(model)):
-        other: Callable[[Any], Any] = looped if loops else unrolled
-        model = exchange_recurrent(model, lambda x: copy_layer(x) if _fused(x) else other(x))
+    loose = [layer for layer in recurrent_layers(model) if not _fused(layer)]
     shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="waveform")
     predict = tf.function(
         lambda waveform: {"prediction": model(waveform, training=False)}, input_signature=[shape]
@@ -249,9 +242,11 @@ def _converter(
     # again, up to ten times as long as all the rest takes, and write the same file.
     variables = tf.Module()
     variables.all = model.variables
-    with keras_upsampling():
+    with keras_upsampling(), stepwise(loose, loops):
         traced = predict.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], variables)
+    # It says which converter this was, and takes as long to add as a tenth of the conversion.
+    converter.exclude_conversion_metadata = True
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision is Precision.FLOAT16:

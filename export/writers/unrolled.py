@@ -7,7 +7,8 @@ for the step before, are one matrix product over all steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -34,12 +35,26 @@ def unrolled(layer: keras.layers.Layer) -> keras.layers.Layer:
     return _UNROLLED[type(layer)].from_config(layer.get_config())
 
 
-def looped(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The same LSTM or GRU as a loop over its steps, in which only the recurrence stands.
+@contextmanager
+def stepwise(layers: Iterable[keras.layers.Layer], loops: bool = False) -> Iterator[None]:
+    """While it lasts, these LSTMs and GRUs go into a graph step by step, as `unrolled` ones do.
 
-    A tenth of the file that unrolling makes, and several times slower.
+    The layers stay those of their model, which then need not be built again with others.
+
+    Args:
+        layers: LSTMs and GRUs; what cannot be unrolled remains as it is.
+        loops: put them as loops over their steps, in which only the recurrence stands. That is a
+            tenth of the file that unrolling makes, and several times slower.
     """
-    return _LOOPED[type(layer)].from_config(layer.get_config())
+    classes = _LOOPED if loops else _UNROLLED
+    exchanged = [(layer, type(layer)) for layer in layers if type(layer) in classes]
+    try:
+        for layer, own in exchanged:
+            object.__setattr__(layer, "__class__", classes[own])
+        yield
+    finally:
+        for layer, own in exchanged:
+            object.__setattr__(layer, "__class__", own)
 
 
 class _Stepwise(keras.layers.Layer):

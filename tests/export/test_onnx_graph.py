@@ -226,6 +226,14 @@ def test_a_released_student_is_small_graph(name):
     assert used["Reshape"] == 2 + sub_pixel
 
 
+def test_a_first_layer_over_blocks_is_a_matrix_product():
+    graph = build_graph(load_keras(RELEASED / "student-fast.keras"))[0].graph
+    used = Counter(node.op_type for node in graph.node)
+    assert used.total() <= 38
+    assert used["Gemm"] == used["Clip"] == 1
+    assert used["Transpose"] == 4
+
+
 @pytest.mark.parametrize("name", ["student", "student-small"])
 def test_an_int8_student_converts_each_tensor_once(name, windows):
     content = write_onnx(load_keras(RELEASED / f"{name}.keras"), Precision.INT8, windows[:4])

@@ -16,7 +16,7 @@ from export.bundle import REFERENCE_FILE, read_bundle, read_reference
 from export.verify import Outcome, verify
 
 RELEASED = Path(__file__).parents[2] / "artifacts" / "released"
-STUDENTS = ("student", "student-small")
+STUDENTS = ("student", "student-small", "student-fast")
 FORMATS = ("tflite-float32", "tflite-int8", "onnx-float32", "onnx-int8")
 LIMIT_BYTES = 300_000
 """Of the model and what describes it."""

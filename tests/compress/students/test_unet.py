@@ -17,7 +17,11 @@ from export.runtimes import KerasRunner, load_runner
 
 STANDARD = UNetStudent(channels=(16, 24, 32, 72), head_kernel=3, refine=False)
 SMALL = UNetStudent(stem_stride=8, channels=(8, 16, 40), head_kernel=3, refine=False)
-TINY = {4: (4, 4, 8, 8), 8: (4, 8, 8)}
+FAST = UNetStudent(
+    stem="blocks", stem_stride=16, channels=(24, 48), kernel=3, context_kernel=9,
+    dilations=(2, 7, 22), head_kernel=1, refine=False, saturation=20,
+)  # fmt: skip
+TINY = {4: (4, 4, 8, 8), 8: (4, 8, 8), 16: (4, 8)}
 CONTEXTS = ("dilation", "attention", "none")
 
 
@@ -39,7 +43,7 @@ def seen_by_first(model):
     return np.abs(tape.gradient(first, windows)[0].numpy()).sum(axis=-1)
 
 
-@pytest.mark.parametrize("stride", [4, 8])
+@pytest.mark.parametrize("stride", [4, 8, 16])
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_gives_three_probabilities_of_every_sample(stride, context, windows):
     model = built(tiny(stride, context=context, refine=stride == 4))
@@ -53,24 +57,33 @@ def test_gives_three_probabilities_of_every_sample(stride, context, windows):
 
 @pytest.mark.parametrize(
     "config",
-    [UNetStudent(), STANDARD, SMALL, tiny(4, context="attention"), tiny(8, context="attention")],
-    ids=["default", "standard", "small", "attention-4", "attention-8"],
+    [
+        UNetStudent(),
+        STANDARD,
+        SMALL,
+        FAST,
+        tiny(16, stem="blocks"),
+        tiny(4, context="attention"),
+        tiny(8, context="attention"),
+    ],
+    ids=["default", "standard", "small", "fast", "16", "attention-4", "attention-8"],
 )
 def test_the_first_sample_sees_the_whole_minute(config):
     seen = seen_by_first(built(config)).reshape(125, -1).max(axis=1)
     assert (seen > 0.0).all(), f"nothing of step {np.argmin(seen)} of 125"
 
 
-@pytest.mark.parametrize("stride", [4, 8])
+@pytest.mark.parametrize("stride", [4, 8, 16])
 def test_without_context_it_does_not(stride):
     seen = seen_by_first(built(tiny(stride, context="none")))
     assert seen[0] > 0.0 and not seen[3000:].any()
 
 
 @pytest.mark.parametrize(
-    ("config", "parameters", "multiply_adds"), [(STANDARD, 65e3, 10e6), (SMALL, 20e3, 2.5e6)]
+    ("config", "parameters", "multiply_adds"),
+    [(STANDARD, 65e3, 10e6), (SMALL, 20e3, 2.5e6), (FAST, 20e3, 3e6)],
 )
-def test_standard_and_small_student_keep_to_their_budgets(config, parameters, multiply_adds):
+def test_students_keep_to_their_budgets(config, parameters, multiply_adds):
     model = build_student(config)
     assert model.count_params() <= parameters
     assert 0.95 * multiply_adds < keras_multiply_adds(model) <= multiply_adds
@@ -78,7 +91,7 @@ def test_standard_and_small_student_keep_to_their_budgets(config, parameters, mu
 
 @settings(max_examples=5, deadline=None)
 @given(
-    stride=st.sampled_from([4, 8]),
+    stride=st.sampled_from([4, 8, 16]),
     context=st.sampled_from(CONTEXTS),
     width=st.floats(0.3, 1.0),
     factor=st.floats(1.5, 2.5),
@@ -97,10 +110,14 @@ def test_width_gives_multiples_of_four():
     assert UNetStudent(width=0.1).scaled_channels() == (4, 4, 4, 8)
     assert UNetStudent().scaled_channels() == UNetStudent().channels == (16, 32, 48, 64)
     assert UNetStudent(stem_stride=8).channels == (32, 48, 64)
+    assert UNetStudent(stem_stride=16).channels == (48, 64)
 
 
 def test_options_change_what_is_built():
-    options = ({}, {"refine": False}, {"head_kernel": 3}, {"kernel": 5}, {"dilations": (1,)})
+    options = (
+        {}, {"refine": False}, {"head_kernel": 3}, {"kernel": 5}, {"dilations": (1,)},
+        {"stem": "blocks"}, {"context_kernel": 9},
+    )  # fmt: skip
     sizes = {build_student(tiny(**chosen)).count_params() for chosen in options}
     assert len(sizes) == len(options)
 
@@ -111,8 +128,11 @@ def test_options_change_what_is_built():
         ({"width": 0.0}, "greater than or equal to 0.1"),
         ({"width": 9.0}, "less than or equal to 4"),
         ({"width": "wide"}, "valid number"),
-        ({"stem_stride": 6}, "4 or 8"),
-        ({"stem_stride": 6, "channels": [8, 8, 8]}, "4 or 8"),
+        ({"stem_stride": 6}, "4, 8 or 16"),
+        ({"stem_stride": 6, "channels": [8, 8, 8]}, "4, 8 or 16"),
+        ({"stem_stride": 16, "channels": [8, 8, 8]}, "channels takes 2 numbers, not 3"),
+        ({"stem": "strided"}, "'overlapping' or 'blocks'"),
+        ({"context": "none", "context_kernel": 9}, "context_kernel needs a context"),
         ({"stem_stride": 8, "channels": [8, 8, 8, 8]}, "channels takes 3 numbers, not 4"),
         ({"channels": [8, 8, 8]}, "channels takes 4 numbers, not 3"),
         ({"channels": [8, 8, 8, 10]}, "multiple of 4"),
@@ -135,6 +155,26 @@ def test_int8_with_attention_computes_what_keras_does(windows, tmp_path):
     assert counts["SOFTMAX"] == 2 and not {"WHILE", "CUSTOM", "SPLIT", "DIV"} & set(counts)
     parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
     assert 1e-6 < parity.rms_difference < 0.02
+
+
+@pytest.mark.parametrize("stride", [4, 8, 16])
+def test_a_stem_of_blocks_hears_each_sample_at_one_step(stride, windows):
+    model = built(tiny(stride, stem="blocks"))
+    first_layer = keras.Model(model.input, model.get_layer("stem_conv").output)
+    changed = windows[:1].copy()
+    changed[0, 1000] += 1.0
+    difference = (first_layer(changed) - first_layer(windows[:1])).numpy()[0].any(axis=-1)
+    assert list(np.flatnonzero(difference)) == [1000 // stride]
+
+
+def test_a_stem_of_blocks_is_one_matrix_product_in_int8(windows, tmp_path):
+    model = built(tiny(16, stem="blocks", kernel=3, refine=False, head_kernel=1))
+    save_keras(model, tmp_path / "model.keras")
+    for format in Format:
+        output = tmp_path / f"model.{format.value}"
+        convert(tmp_path / "model.keras", output, format, Precision.INT8, windows[:32])
+        parity = compare_outputs(load_runner(output), KerasRunner(model), windows)
+        assert 1e-6 < parity.rms_difference < 0.02
 
 
 # --- Saturation ----------------------------------------------------------------------------------
