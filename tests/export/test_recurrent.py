@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small_models
 
-from baseline.keras import keras
+from baseline.keras import keras, tf
 from compress.evaluation.cost import operators
 from compress.evaluation.inspection import inspect
 from compress.evaluation.parity import compare_outputs
@@ -14,9 +14,9 @@ from compress.report.inspection import findings
 from export.convert import Precision
 from export.runtimes import KerasRunner, load_runner
 from export.writers.onnx import write_onnx
-from export.writers.recurrent import exchange_recurrent
+from export.writers.recurrent import exchange_recurrent, recurrent_layers
 from export.writers.tflite import write_tflite
-from export.writers.unrolled import unrolled
+from export.writers.unrolled import stepwise, unrolled
 
 CELLS = [(cell, gate) for cell in ("lstm", "gru") for gate in ("sigmoid", "hard_sigmoid")]
 WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
@@ -133,3 +133,26 @@ def test_masked_steps_are_left_to_keras():
     x[:, 6:] = 0.0
     copy = exchange_recurrent(model, unrolled)
     np.testing.assert_allclose(copy(x).numpy(), model(x).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_model_goes_into_a_graph_step_by_step_for_a_while(loops):
+    sequence = keras.Input((9, 3))
+    both = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(sequence)
+    layer = keras.layers.GRU(4, recurrent_activation="hard_sigmoid")
+    model = small_models.settled(keras.Model(sequence, layer(both)))
+    x = np.random.default_rng(0).normal(size=(5, 9, 3)).astype(np.float32)
+    expected = model(x).numpy()
+
+    def loops_in_graph():
+        traced = tf.function(lambda x: model(x)).get_concrete_function(x)
+        np.testing.assert_allclose(traced(tf.constant(x)).numpy(), expected, atol=1e-6)
+        return sum("While" in node.op for node in traced.graph.as_graph_def().node)
+
+    with pytest.raises(KeyboardInterrupt), stepwise(recurrent_layers(model), loops):
+        assert (loops_in_graph() > 0) is loops
+        raise KeyboardInterrupt
+    assert [type(each) for each in recurrent_layers(model)] == [
+        keras.layers.LSTM, keras.layers.LSTM, keras.layers.GRU,
+    ]  # fmt: skip
+    np.testing.assert_array_equal(model(x).numpy(), expected)
