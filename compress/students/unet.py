@@ -68,8 +68,8 @@ def build_unet(config: UNetStudent) -> keras.Model:
 def _stem(x: Any, channels: int, config: UNetStudent) -> Any:
     """The first layer: overlapping strides, or all samples of a block at once.
 
-    Three components fill three of the eight numbers that a processor multiplies at a time, and
-    int8 runtimes pad the rest; a block of samples fills them all.
+    Three components are few numbers to a processor that multiplies eight or more at a time; a block
+    of samples has enough of them.
     """
     stride = config.stem_stride
     if config.stem == "blocks":
