@@ -25,6 +25,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from compress.data.hdf5 import keep_index
 from compress.data.records import SAMPLING_RATE_HZ, Record
 from compress.data.synthetic import SyntheticSource
 
@@ -35,7 +36,6 @@ EVALUATED = 500
 """Records of split test, evenly among the others."""
 
 _ROWS_AT_ONCE = 50_000
-_INDEX_BYTES = 128 << 20
 _SPLITS = ("train", "test")
 
 
@@ -107,25 +107,13 @@ def write_stead(folder: Path, rows: int, records: list[Record]) -> None:
 
     _write_csv(folder / "merge.csv", rows, [column.stead for column in _COLUMNS], records, name)
     with h5py.File(folder / "merge.hdf5", "w") as file:
-        _keep_index(file)
+        keep_index(file)
         group = file.create_group("data")
         for row in range(min(rows, SHARED)):
             group[name(row)] = records[row].waveform
         shared = [group[name(row)] for row in range(min(rows, SHARED))]
         for row in range(SHARED, rows):
             group[name(row)] = shared[row % SHARED]
-
-
-def _keep_index(file: h5py.File) -> None:
-    """Let HDF5 keep as much of its index in memory as it can.
-
-    The names of a group are one block. That of a million is larger than what HDF5 keeps by
-    default, which would write all of it again for each name.
-    """
-    settings = file.id.get_mdc_config()
-    settings.set_initial_size = True
-    settings.initial_size = settings.max_size = _INDEX_BYTES
-    file.id.set_mdc_config(settings)
 
 
 def write_seisbench(folder: Path, rows: int, records: list[Record]) -> None:

@@ -24,6 +24,9 @@ MAXIMUM_CHUNK_BYTES = 2**28
 
 MAXIMUM_TEXT_BYTES = 1000
 
+_INDEX_BYTES = 128 << 20
+"""What HDF5 may keep of an index, its greatest; it takes what the file has, not this much."""
+
 _DATA = "data"
 _IDENTITY_BYTES = 1 << 20
 
@@ -56,10 +59,23 @@ def open_waveforms(path: Path) -> h5py.File:
                 "Was the download cut short, or is it a web page or a Git LFS pointer?",
             )
         file = h5py.File(path, "r")
+        keep_index(file)
     if not isinstance(member(file, path, _DATA), h5py.Group):
         file.close()
         raise InputError(f"{path}: has no group '{_DATA}'.", "Waveforms are read from data/<name>.")
     return file
+
+
+def keep_index(file: h5py.File) -> None:
+    """Let HDF5 keep the index of an open file in memory.
+
+    The names of a group are one block. STEAD's, of a million traces, is larger than what HDF5
+    keeps by default: it would read, or write, all of it again for every trace.
+    """
+    settings = file.id.get_mdc_config()
+    settings.set_initial_size = True
+    settings.initial_size = settings.max_size = _INDEX_BYTES
+    file.id.set_mdc_config(settings)
 
 
 def member(file: h5py.File, path: Path, *names: str) -> h5py.Group | h5py.Dataset | None:

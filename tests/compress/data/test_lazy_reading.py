@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+
+from compress.data.hdf5 import keep_index, member, open_waveforms
 
 RECORDS = 60_000
 READ = 4_000
@@ -51,3 +54,29 @@ def test_records_are_read_one_at_a_time(tmp_path):
     before, growth = map(float, done.stdout.split())
     assert before < 600
     assert growth < 60  # the records read are 288 MB
+
+
+def test_names_of_a_large_group_are_read_once(tmp_path):
+    """Forty MB of names, as a million traces have, and fifty of these are asked for."""
+    path, names = (
+        tmp_path / "waveforms.hdf5",
+        [f"{number:06}{'x' * 994}" for number in range(40_000)],
+    )
+    with h5py.File(path, "w") as file:
+        keep_index(file)
+        group = file.create_group("data")
+        group[names[0]] = np.zeros((6000, 3), np.float32)
+        only = group[names[0]]
+        for name in names[1:]:
+            group[name] = only
+    with open_waveforms(path) as file:
+        before = bytes_read()
+        for name in names[:: len(names) // 50]:
+            assert member(file, path, "data", name).shape == (6000, 3)
+        assert bytes_read() - before < 2 * path.stat().st_size
+
+
+def bytes_read():
+    """By this process so far, from files in memory as well."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["rchar"])
