@@ -222,13 +222,13 @@ def layers() -> Iterator[Shape]:
                     LAYERS,
                 )
     empty = _chain(750, 24, [])
-    for name, stride, kernel in (
+    for name, block, kernel in (
         ("first layer, stride 8, kernel 15", None, 15),
         ("first layer, blocks of 8, kernel 3", 8, 3),
         ("first layer, blocks of 8", 8, 1),
         ("first layer, blocks of 16", 16, 1),
     ):
-        yield Shape(name, _stem(stride, kernel), empty, 1)
+        yield Shape(name, _stem(block, kernel), empty, 1)
 
 
 def _chain(steps: int, channels: int, made: list[keras.layers.Layer]) -> keras.Model:

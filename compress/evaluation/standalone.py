@@ -91,7 +91,7 @@ def evaluate_models(
         "protocol": {"placements": placements, "seed": seed},
         "models": [],
     }
-    properties = read_properties(source)
+    properties = None
     measured: list[tuple[Path, Measured]] = []
     for name in filter(None, (model, against)):
         found, runner = open_model(name, parallel=True)
@@ -107,6 +107,7 @@ def evaluate_models(
             raise InputError(f"{name}: {answers.fault()}.", "It is damaged, or was trained so.")
         counts = scores.counts()
         bias = whole_second_bias(runner, source, seed, progress, f"move {label}")
+        properties = properties or read_properties(source)
         result = Measured(counts, cost_of(found, runner).to_dict(), fault=answers.fault())
         measured.append((found.path, result))
         document["models"].append(

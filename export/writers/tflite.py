@@ -245,7 +245,7 @@ def _converter(
     with keras_upsampling(), stepwise(loose, loops):
         traced = predict.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], variables)
-    # It says which converter this was, and takes as long to add as a tenth of the conversion.
+    # It says which converter this was; to add it, all of the file is taken apart and put together.
     converter.exclude_conversion_metadata = True
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -58,10 +58,8 @@ def test_records_are_read_one_at_a_time(tmp_path):
 
 def test_names_of_a_large_group_are_read_once(tmp_path):
     """Forty MB of names, as a million traces have, and fifty of these are asked for."""
-    path, names = (
-        tmp_path / "waveforms.hdf5",
-        [f"{number:06}{'x' * 994}" for number in range(40_000)],
-    )
+    path = tmp_path / "waveforms.hdf5"
+    names = [f"{number:06}{'x' * 994}" for number in range(40_000)]
     with h5py.File(path, "w") as file:
         keep_index(file)
         group = file.create_group("data")

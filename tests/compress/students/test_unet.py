@@ -167,7 +167,7 @@ def test_a_stem_of_blocks_hears_each_sample_at_one_step(stride, windows):
     assert list(np.flatnonzero(difference)) == [1000 // stride]
 
 
-def test_a_stem_of_blocks_is_one_matrix_product_in_int8(windows, tmp_path):
+def test_int8_with_a_stem_of_blocks_computes_what_keras_does(windows, tmp_path):
     model = built(tiny(16, stem="blocks", kernel=3, refine=False, head_kernel=1))
     save_keras(model, tmp_path / "model.keras")
     for format in Format:
