@@ -34,6 +34,13 @@ class UNetStudent(BaseModel):
         "or one matrix product for each block of stem_stride samples, about half the "
         "multiply-adds.",
     )
+    stem_kernel: Literal[1, 3, 5] | None = Field(
+        default=None,
+        description="With stem: blocks. Blocks that the first layer sees at each step: its own "
+        "alone (null or 1), or as many neighbours on each side. Three cost three times the "
+        "multiply-adds of the layer and are one matrix product still; an onset at the edge of a "
+        "block is heard whole.",
+    )
     stem_stride: Literal[4, 8, 16] = Field(
         default=4,
         description="Samples per step after the first layer: 4 (1500 steps), 8 (750) or 16 (375).",
@@ -60,6 +67,12 @@ class UNetStudent(BaseModel):
     )
     kernel: int = Field(
         default=7, ge=3, le=31, description="Width of the depthwise convolutions, in steps."
+    )
+    separable: Literal["all", "context"] = Field(
+        default="all",
+        description="Which convolutions are depthwise-separable: all of them, or those of the "
+        "context alone. Full ones hear more and suit a processor with int8 dot products, "
+        "which is as quick with them; without, they cost what their multiply-adds say.",
     )
     refine: bool = Field(
         default=True,
@@ -101,6 +114,8 @@ class UNetStudent(BaseModel):
                 f"a stem_stride of {self.stem_stride} has {levels} levels: channels takes {levels} "
                 f"numbers, not {len(self.channels)}"
             )
+        if self.stem_kernel is not None and self.stem != "blocks":
+            raise ValueError("stem_kernel counts blocks: it needs stem: blocks, not overlapping")
         if "dilations" in self.model_fields_set and self.context != "dilation":
             raise ValueError(f"dilations belong to context: dilation, not {self.context}")
         if self.context_kernel is not None and self.context == "none":

@@ -35,13 +35,14 @@ def build_unet(config: UNetStudent) -> keras.Model:
     if config.saturation is not None:
         x = Saturation(config.saturation, name="saturation")(x)
     x = _norm_relu(_stem(x, widths[0], config), "stem")
-    x = _separable(x, widths[0], config.kernel, "level_0")
+    convolution = _separable if config.separable == "all" else _full
+    x = convolution(x, widths[0], config.kernel, "level_0")
     skips = []
     for level, (stride, channels) in enumerate(zip(downsampling, widths[1:], strict=True), start=1):
         skips.append(x)
-        x = _separable(x, channels, config.kernel, f"down_{level}", strides=stride)
+        x = convolution(x, channels, config.kernel, f"down_{level}", strides=stride)
         if config.refine:
-            x = _separable(x, channels, config.kernel, f"level_{level}")
+            x = convolution(x, channels, config.kernel, f"level_{level}")
     context_kernel = config.context_kernel or config.kernel
     if config.context == "dilation":
         for index, dilation in enumerate(config.dilations):
@@ -53,7 +54,7 @@ def build_unet(config: UNetStudent) -> keras.Model:
     for level in reversed(range(len(downsampling))):
         x = _sub_pixel(x, widths[level], downsampling[level], f"up_{level}")
         x = keras.layers.Add(name=f"up_{level}_add")([x, skips[level]])
-        x = _separable(x, widths[level], config.kernel, f"up_{level}_mix")
+        x = convolution(x, widths[level], config.kernel, f"up_{level}_mix")
     x = keras.layers.Conv1D(
         config.stem_stride * len(OUTPUTS),
         config.head_kernel or config.kernel,
@@ -69,14 +70,17 @@ def _stem(x: Any, channels: int, config: UNetStudent) -> Any:
     """The first layer: overlapping strides, or all samples of a block at once.
 
     Three components are few numbers to a processor that multiplies eight or more at a time; a block
-    of samples has enough of them.
+    of samples has enough of them. A kernel of three blocks hears what overlapping strides of the
+    same step do, and more.
     """
     stride = config.stem_stride
     if config.stem == "blocks":
         x = keras.layers.Reshape(
             (WINDOW_SAMPLES // stride, stride * int(x.shape[-1])), name="stem_blocks"
         )(x)
-        return keras.layers.Conv1D(channels, 1, use_bias=False, name="stem_conv")(x)
+        return keras.layers.Conv1D(
+            channels, config.stem_kernel or 1, padding="same", use_bias=False, name="stem_conv"
+        )(x)
     return keras.layers.Conv1D(
         channels,
         STEM_KERNEL_PER_STRIDE[stride],
@@ -103,6 +107,13 @@ def _separable(
         padding="same",
         use_bias=False,
         name=f"{name}_conv",
+    )(x)
+    return _norm_relu(x, name)
+
+
+def _full(x: Any, channels: int, kernel: int, name: str, strides: int = 1) -> Any:
+    x = keras.layers.Conv1D(
+        channels, kernel, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
     return _norm_relu(x, name)
 
