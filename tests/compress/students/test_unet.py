@@ -15,7 +15,10 @@ from compress.students import UNetStudent, build_student
 from export.convert import Format, Precision, convert
 from export.runtimes import KerasRunner, load_runner
 
-STANDARD = UNetStudent(channels=(16, 24, 32, 72), head_kernel=3, refine=False)
+STANDARD = UNetStudent(
+    stem="blocks", stem_stride=16, stem_kernel=3, channels=(32, 64), kernel=3, context_kernel=7,
+    separable="context", refine=False, saturation=20,
+)  # fmt: skip
 SMALL = UNetStudent(stem_stride=8, channels=(8, 16, 40), head_kernel=3, refine=False)
 FAST = UNetStudent(
     stem="blocks", stem_stride=16, channels=(24, 48), kernel=3, context_kernel=9,
@@ -116,7 +119,8 @@ def test_width_gives_multiples_of_four():
 def test_options_change_what_is_built():
     options = (
         {}, {"refine": False}, {"head_kernel": 3}, {"kernel": 5}, {"dilations": (1,)},
-        {"stem": "blocks"}, {"context_kernel": 9},
+        {"stem": "blocks"}, {"stem": "blocks", "stem_kernel": 3},
+        {"stem": "blocks", "stem_kernel": 5}, {"context_kernel": 9}, {"separable": "context"},
     )  # fmt: skip
     sizes = {build_student(tiny(**chosen)).count_params() for chosen in options}
     assert len(sizes) == len(options)
@@ -132,6 +136,9 @@ def test_options_change_what_is_built():
         ({"stem_stride": 6, "channels": [8, 8, 8]}, "4, 8 or 16"),
         ({"stem_stride": 16, "channels": [8, 8, 8]}, "channels takes 2 numbers, not 3"),
         ({"stem": "strided"}, "'overlapping' or 'blocks'"),
+        ({"stem_kernel": 3}, "stem_kernel counts blocks"),
+        ({"stem": "blocks", "stem_kernel": 2}, "1, 3 or 5"),
+        ({"separable": "none"}, "'all' or 'context'"),
         ({"context": "none", "context_kernel": 9}, "context_kernel needs a context"),
         ({"stem_stride": 8, "channels": [8, 8, 8, 8]}, "channels takes 3 numbers, not 4"),
         ({"channels": [8, 8, 8]}, "channels takes 4 numbers, not 3"),
@@ -158,17 +165,32 @@ def test_int8_with_attention_computes_what_keras_does(windows, tmp_path):
 
 
 @pytest.mark.parametrize("stride", [4, 8, 16])
-def test_a_stem_of_blocks_hears_each_sample_at_one_step(stride, windows):
-    model = built(tiny(stride, stem="blocks"))
+@pytest.mark.parametrize("blocks", [None, 1, 3, 5])
+def test_a_stem_of_blocks_hears_each_sample_at_as_many_steps(stride, blocks, windows):
+    model = built(tiny(stride, stem="blocks", stem_kernel=blocks))
     first_layer = keras.Model(model.input, model.get_layer("stem_conv").output)
     changed = windows[:1].copy()
     changed[0, 1000] += 1.0
     difference = (first_layer(changed) - first_layer(windows[:1])).numpy()[0].any(axis=-1)
-    assert list(np.flatnonzero(difference)) == [1000 // stride]
+    step, beside = 1000 // stride, (blocks or 1) // 2
+    assert list(np.flatnonzero(difference)) == list(range(step - beside, step + beside + 1))
 
 
-def test_int8_with_a_stem_of_blocks_computes_what_keras_does(windows, tmp_path):
-    model = built(tiny(16, stem="blocks", kernel=3, refine=False, head_kernel=1))
+def test_full_convolutions_stand_at_all_levels_but_the_context():
+    model = build_student(tiny(4, separable="context", refine=True))
+    separable = {
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.SeparableConv1D)
+    }  # fmt: skip
+    assert separable == {f"context_{index}_conv" for index in range(4)}
+
+
+@pytest.mark.parametrize(
+    "options", [{"head_kernel": 1}, {"stem_kernel": 3, "separable": "context", "saturation": 20}]
+)
+def test_int8_with_a_stem_of_blocks_computes_what_keras_does(options, windows, tmp_path):
+    model = built(tiny(16, stem="blocks", kernel=3, refine=False, **options))
     save_keras(model, tmp_path / "model.keras")
     for format in Format:
         output = tmp_path / f"model.{format.value}"
