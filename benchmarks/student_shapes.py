@@ -59,36 +59,43 @@ FILES = (
     (Format.ONNX, Precision.FLOAT32),
 )
 
-STANDARD = UNetStudent(stem_stride=8, channels=(24, 32, 80), head_kernel=3, refine=False)
+STANDARD = UNetStudent(
+    stem="blocks", stem_stride=16, stem_kernel=3, channels=(32, 64), kernel=3, context_kernel=7,
+    separable="context", refine=False, saturation=20,
+)  # fmt: skip
 
 STUDENTS: dict[str, dict[str, Any]] = {
     "as released": {},
-    "kernel 3": {"kernel": 3},
+    "first layer: its own block alone": {"stem_kernel": 1},
+    "first layer: five blocks": {"stem_kernel": 5},
+    "first layer: overlapping strides": {"stem": "overlapping", "stem_kernel": None},
+    "separable convolutions": {"separable": "all"},
+    "separable convolutions, kernel 7": {"separable": "all", "kernel": 7, "head_kernel": 3},
     "kernel 5": {"kernel": 5},
-    "kernel 9": {"kernel": 9},
-    "kernel 15": {"kernel": 15},
     "head kernel 1": {"head_kernel": 1},
     "head kernel 7": {"head_kernel": 7},
-    "channels 16, 32, 80": {"channels": (16, 32, 80)},
-    "channels 28, 36, 76": {"channels": (28, 36, 76)},
-    "channels 32, 32, 80": {"channels": (32, 32, 80)},
-    "channels 24, 32, 64": {"channels": (24, 32, 64)},
-    "channels 24, 32, 128": {"channels": (24, 32, 128)},
-    "channels 32, 48, 64": {"channels": (32, 48, 64)},
+    "channels 24, 64": {"channels": (24, 64)},
+    "channels 28, 60": {"channels": (28, 60)},
+    "channels 32, 48": {"channels": (32, 48)},
+    "channels 32, 80": {"channels": (32, 80)},
+    "channels 48, 64": {"channels": (48, 64)},
     "two context blocks": {"dilations": (1, 9)},
     "six context blocks": {"dilations": (1, 2, 4, 9, 18, 29)},
+    "context kernel 5": {"context_kernel": 5},
+    "context kernel 9": {"context_kernel": 9},
+    "context kernel 15": {"context_kernel": 15},
     "attention": {"context": "attention"},
     "refined": {"refine": True},
-    "stride 4": {"stem_stride": 4, "channels": (16, 24, 32, 80)},
-    "saturation": {"saturation": 10},
-    "stem of blocks": {"stem": "blocks"},
-    "stem of blocks, kernel 3": {"stem": "blocks", "kernel": 3},
-    "stem of blocks, stride 16, channels 32, 80": {
-        "stem": "blocks", "stem_stride": 16, "channels": (32, 80),
+    "no saturation": {"saturation": None},
+    "blocks of 8, channels 24, 32, 80": {"stem_stride": 8, "channels": (24, 32, 80)},
+    "blocks of 8, channels 16, 32, 64": {"stem_stride": 8, "channels": (16, 32, 64)},
+    "strides of 8, kernel 7, separable, channels 24, 32, 80": {
+        "stem": "overlapping", "stem_kernel": None, "stem_stride": 8, "channels": (24, 32, 80),
+        "separable": "all", "kernel": 7, "head_kernel": 3,
     },
-    "fast": {
-        "stem": "blocks", "stem_stride": 16, "channels": (24, 48), "kernel": 3,
-        "context_kernel": 9, "dilations": (2, 7, 22), "head_kernel": 1,
+    "the fast one": {
+        "stem_kernel": 1, "channels": (24, 48), "context_kernel": 9, "dilations": (2, 7, 22),
+        "head_kernel": 1, "separable": "all",
     },
 }  # fmt: skip
 

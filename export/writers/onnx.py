@@ -21,6 +21,7 @@ from onnxruntime.quantization import (
 from baseline.keras import keras
 from export.convert import Int8, Precision, Ranges
 from export.writers.layers import layer_of, require_size
+from export.writers.onnx_bounds import drop_idle_bounds
 from export.writers.onnx_graph.build import build_graph
 from export.writers.onnx_graph.recurrent import is_operator
 from export.writers.onnx_names import shorten_names
@@ -93,6 +94,7 @@ def write_onnx(
         )
         model_file = onnx.load(quantized)
         round_recurrent_weights(model_file)
+        drop_idle_bounds(model_file)
         shorten_names(model_file)
         return model_file.SerializeToString()
 

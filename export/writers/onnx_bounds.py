@@ -1,0 +1,66 @@
+"""No bounds in ONNX where quantizing bounds anyway."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+
+def drop_idle_bounds(model: onnx.ModelProto) -> None:
+    """Leave out each bound (`Saturation`) that is quantized to a range which ends there, in place.
+
+    A Clip in float in front of QuantizeLinear, or of reshapes before it, goes over all samples for
+    nothing: quantizing bounds them. Rounding may put a bound one step from the end of the
+    range: that step is given away.
+    """
+    graph = model.graph
+    constants = {t.name: t for t in graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    outputs = {value.name for value in graph.output}
+    for node in [node for node in graph.node if node.op_type == "Clip"]:
+        quantizers = _quantizers(node.output[0], readers, outputs)
+        if quantizers and all(_bounds(node, quantizer, constants) for quantizer in quantizers):
+            for reader in readers[node.output[0]]:
+                reader.input[0] = node.input[0]
+            graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for constant in [constant for constant in graph.initializer if constant.name not in used]:
+        graph.initializer.remove(constant)
+
+
+def _quantizers(
+    tensor: str, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
+) -> list[onnx.NodeProto]:
+    """What quantizes a tensor, reshaped or not; nothing if any reader does something else."""
+    if tensor in outputs:
+        return []
+    found = []
+    for node in readers.get(tensor, []):
+        if node.op_type == "QuantizeLinear":
+            found.append(node)
+        elif node.op_type == "Reshape" and (
+            beyond := _quantizers(node.output[0], readers, outputs)
+        ):
+            found += beyond
+        else:
+            return []
+    return found
+
+
+def _bounds(
+    clip: onnx.NodeProto, quantizer: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> bool:
+    """Whether what can be stored ends within one step of both bounds."""
+    names = [*clip.input[1:3], *quantizer.input[1:3]]
+    if len(names) < 4 or not all(name in constants for name in names):
+        return False
+    low, high, scale, zero = (numpy_helper.to_array(constants[name]) for name in names)
+    if scale.size > 1:
+        return False
+    ends = np.iinfo(zero.dtype)
+    steps = np.round(np.array([low, high], np.float64).ravel() / float(scale)) + int(zero)
+    return bool(np.abs(steps - (ends.min, ends.max)).max() <= 1)
