@@ -317,6 +317,7 @@ class _Runner:
         self.finished: dict[str, Artifact] = {}
         keys = stage_keys(pipeline, self.baseline_hash, self.data)  # checks the teachers, too
         self.crew = Crew(self._gather(place, dict(keys)))
+        self._measured_graph: tuple[str, keras.Model] | None = None
         # Windows on which every export is compared with its origin.
         self.reference_windows = random_windows(
             self.data.calibration, MINIMUM_WINDOWS, pipeline.seed
@@ -505,7 +506,7 @@ class _Runner:
         }
         with self.store.unfinished(label, key, manifest) as folder:
             context = self._context(stage, baseline, parent, folder / "scratch", folder)
-            before = _load(parent)
+            before = self._take_graph(parent)
             if stage.joint_batch():
                 with self.crew.called(self._order(label, parent, folder)):
                     after = stage.apply(StageModel(before), context)
@@ -602,6 +603,18 @@ class _Runner:
             code_hash(),
         )
 
+    def _graph(self, artifact: Artifact) -> keras.Model:
+        """The Keras graph from an artifact's file, kept for whoever asks next. Not to be changed."""
+        if self._measured_graph is None or self._measured_graph[0] != artifact.key:
+            self._measured_graph = (artifact.key, _load(artifact))
+        return self._measured_graph[1]
+
+    def _take_graph(self, artifact: Artifact) -> keras.Model:
+        """The Keras graph from an artifact's file, for a stage, which may change it."""
+        graph = self._graph(artifact)
+        self._measured_graph = None
+        return graph
+
     def _measure_file(
         self, path: Path, precision: Precision, artifact: Artifact, baseline: Artifact, label: str
     ) -> tuple[Row, WindowFacts]:
@@ -613,7 +626,7 @@ class _Runner:
         Raises:
             InputError: a float32 file does not compute what the Keras graph does.
         """
-        runner, graph = load_parallel_runner(path), _load(artifact)
+        runner, graph = load_parallel_runner(path), self._graph(artifact)
         answering, answers = watched(runner)
         scores = score_windows(
             answering,
