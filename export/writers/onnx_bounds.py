@@ -21,15 +21,17 @@ def drop_idle_bounds(model: onnx.ModelProto) -> None:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     outputs = {value.name for value in graph.output}
+    idle: set[str] = set()
     for node in [node for node in graph.node if node.op_type == "Clip"]:
         quantizers = _quantizers(node.output[0], readers, outputs)
         if quantizers and all(_bounds(node, quantizer, constants) for quantizer in quantizers):
             for reader in readers[node.output[0]]:
                 reader.input[0] = node.input[0]
             graph.node.remove(node)
-    used = {name for node in graph.node for name in node.input}
-    for constant in [constant for constant in graph.initializer if constant.name not in used]:
-        graph.initializer.remove(constant)
+            idle.update(node.input[1:])
+    idle -= {name for node in graph.node for name in node.input}
+    for name in idle:
+        graph.initializer.remove(constants[name])
 
 
 def _quantizers(
