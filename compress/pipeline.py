@@ -604,7 +604,7 @@ class _Runner:
         )
 
     def _graph(self, artifact: Artifact) -> keras.Model:
-        """The Keras graph from an artifact's file, kept for whoever asks next. Not to be changed."""
+        """The Keras graph from an artifact's file, kept for who asks next. Not to be changed."""
         if self._measured_graph is None or self._measured_graph[0] != artifact.key:
             self._measured_graph = (artifact.key, _load(artifact))
         return self._measured_graph[1]
