@@ -51,8 +51,8 @@ def test_a_bundle_is_shown_and_passes(verify, intact):
     assert code == 0, printed
     for text in (
         "tflite", "int8", "62,784 bytes", "detection 0.05, p 0.3, s 0.3", "E, N, Z at 100 Hz",
-        "divided by the standard deviation", "(detection, p, s)", "eqt-conservative > distill > quantize", "MIT",
-        "Mousavi", "over 3 windows in sequence",
+        "divided by the standard deviation", "(detection, p, s)", "MIT", "Mousavi",
+        "eqt-conservative > distill > quantize", "over 3 windows in sequence",
     ):  # fmt: skip
         assert text in printed
     assert printed.count("pass") == 4
