@@ -6,13 +6,16 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+SHUFFLES = ("Reshape", "Transpose")
+"""What moves numbers and leaves each as it is."""
+
 
 def drop_idle_bounds(model: onnx.ModelProto) -> None:
     """Leave out each bound (`Saturation`) that is quantized to a range which ends there, in place.
 
-    A Clip in float in front of QuantizeLinear, or of reshapes before it, goes over all samples for
-    nothing: quantizing bounds them. Rounding may put a bound one step from the end of the
-    range: that step is given away.
+    A Clip in float in front of QuantizeLinear, or of what moves samples before it, goes over all of
+    them for nothing: quantizing bounds them. Rounding may put a bound one step from the end of
+    the range: that step is given away.
     """
     graph = model.graph
     constants = {t.name: t for t in graph.initializer}
@@ -37,16 +40,14 @@ def drop_idle_bounds(model: onnx.ModelProto) -> None:
 def _quantizers(
     tensor: str, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
 ) -> list[onnx.NodeProto]:
-    """What quantizes a tensor, reshaped or not; nothing if any reader does something else."""
+    """What quantizes a tensor, as it is or shuffled; nothing if any reader does something else."""
     if tensor in outputs:
         return []
     found = []
     for node in readers.get(tensor, []):
         if node.op_type == "QuantizeLinear":
             found.append(node)
-        elif node.op_type == "Reshape" and (
-            beyond := _quantizers(node.output[0], readers, outputs)
-        ):
+        elif node.op_type in SHUFFLES and (beyond := _quantizers(node.output[0], readers, outputs)):
             found += beyond
         else:
             return []

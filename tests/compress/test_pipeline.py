@@ -116,7 +116,7 @@ def test_every_stage_is_a_row_with_its_numbers(results):
         "export onnx-float32",
     ]
     baseline, simplified, distilled, quantized, tflite, onnx = results["models"]
-    norm = 4 * 24
+    norm = 4 * 32
     assert baseline["cost"]["parameters"] == simplified["cost"]["parameters"] + norm
     assert baseline["parity"]["maximum_difference"] < 1e-4
     assert baseline["metrics"]["p_recall_0.5s"]["point"] > 0.8
@@ -162,7 +162,7 @@ def test_report_says_what_became_of_each_layer(folder, results):
     assert became["stem_norm"] == ("removed", "folded into stem_conv")
     assert became["head_conv"] == ("kept", "")
     became = {layer["layer"]: layer["became"] for layer in distilled["layers"]}
-    assert became["stem_conv"] == "4 channels, from 24"
+    assert became["stem_conv"] == "4 channels, from 32"
     assert became["context_2_conv"] == "removed"
     report = (folder / "run/report.md").read_text()
     assert "| stem_norm | removed | folded into stem_conv |" in report

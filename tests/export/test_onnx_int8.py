@@ -67,10 +67,11 @@ def test_nothing_but_the_ends_of_a_student_runs_in_float(windows, tmp_path):
 # --- Bounds --------------------------------------------------------------------------------------
 
 
-def saturated(limit):
+def saturated(limit, blocks=1):
     config = UNetStudent(
-        stem="blocks", stem_stride=16, channels=(4, 8), kernel=3, refine=False, saturation=limit
-    )
+        stem="blocks", stem_stride=16, stem_kernel=blocks, channels=(4, 8), kernel=3, refine=False,
+        saturation=limit,
+    )  # fmt: skip
     keras.utils.set_random_seed(0)
     return small_models.settled(build_student(config))
 
@@ -79,13 +80,14 @@ def kinds_of(content):
     return Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
 
 
-def test_a_saturated_student_is_bounded_by_quantizing(windows):
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_a_saturated_student_is_bounded_by_quantizing(blocks, windows):
     """Calibrated on windows that reach its bound, it needs no operator to keep to it.
 
     One step is 0.03, and the lower bound may lie one step from the end.
     """
     loud = 10.0 * windows
-    model = saturated(4.0)
+    model = saturated(4.0, blocks)
     assert kinds_of(write_onnx(model))["Clip"] == 1
     content = write_onnx(model, Precision.INT8, loud[:8])
     assert kinds_of(content)["Clip"] == 0

@@ -16,7 +16,7 @@ RELEASED = Path(__file__).resolve().parents[3] / "artifacts" / "released"
 @pytest.mark.parametrize(
     ("name", "precision", "operators"),
     [
-        ("student", "float32", 37), ("student", "int8", 39),
+        ("student", "float32", 27), ("student", "int8", 27),
         ("student-small", "float32", 37), ("student-small", "int8", 39),
         ("student-fast", "float32", 27), ("student-fast", "int8", 27),
     ],
