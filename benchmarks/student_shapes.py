@@ -34,12 +34,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from baseline.contract import WINDOW_SAMPLES, WINDOW_SHAPE
+from compress.config import load_pipeline
 from compress.data.feeds import random_windows
 from compress.data.synthetic import SyntheticSource
 from compress.evaluation.cost import keras_multiply_adds
 from compress.evaluation.latency import compare_files
 from compress.evaluation.machine import describe_machine
 from compress.report.plots import COLOURS, MARKERS, STYLE
+from compress.stages.distill import Distill
 from compress.store import heading, write_json
 from compress.students import UNetStudent
 from export.convert import Format, Precision, convert
@@ -59,10 +61,7 @@ FILES = (
     (Format.ONNX, Precision.FLOAT32),
 )
 
-STANDARD = UNetStudent(
-    stem="blocks", stem_stride=16, stem_kernel=3, channels=(32, 64), kernel=3, context_kernel=7,
-    separable="context", refine=False, saturation=20,
-)  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
 
 STUDENTS: dict[str, dict[str, Any]] = {
     "as released": {},
@@ -273,9 +272,12 @@ def students() -> Iterator[Shape]:
     """Whole students, the released one first."""
     from compress.students.unet import build_unet
 
-    reference = build_unet(STANDARD)
+    standard = load_pipeline(ROOT / "pipelines/student.yaml").stages[0]
+    assert isinstance(standard, Distill)
+    declared = standard.student.model_dump(exclude_unset=True)
+    reference = build_unet(UNetStudent.model_validate(declared))
     for name, changes in STUDENTS.items():
-        config = UNetStudent.model_validate({**STANDARD.model_dump(exclude_unset=True), **changes})
+        config = UNetStudent.model_validate({**declared, **changes})
         model = build_unet(config) if changes else reference
         yield Shape(name, model, reference, 1)
 

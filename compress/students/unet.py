@@ -34,7 +34,7 @@ def build_unet(config: UNetStudent) -> keras.Model:
     waveform = x = keras.Input(WINDOW_SHAPE, name="waveform")
     if config.saturation is not None:
         x = Saturation(config.saturation, name="saturation")(x)
-    x = _norm_relu(_stem(x, widths[0], config), "stem")
+    x = _stem(x, widths[0], config)
     convolution = _separable if config.separable == "all" else _full
     x = convolution(x, widths[0], config.kernel, "level_0")
     skips = []
@@ -78,17 +78,8 @@ def _stem(x: Any, channels: int, config: UNetStudent) -> Any:
         x = keras.layers.Reshape(
             (WINDOW_SAMPLES // stride, stride * int(x.shape[-1])), name="stem_blocks"
         )(x)
-        return keras.layers.Conv1D(
-            channels, config.stem_kernel or 1, padding="same", use_bias=False, name="stem_conv"
-        )(x)
-    return keras.layers.Conv1D(
-        channels,
-        STEM_KERNEL_PER_STRIDE[stride],
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        name="stem_conv",
-    )(x)
+        return _full(x, channels, config.stem_kernel or 1, "stem")
+    return _full(x, channels, STEM_KERNEL_PER_STRIDE[stride], "stem", strides=stride)
 
 
 def _norm_relu(x: Any, name: str) -> Any:
@@ -134,6 +125,5 @@ def _attentive(x: Any, name: str) -> Any:
 def _sub_pixel(x: Any, channels: int, factor: int, name: str) -> Any:
     """`factor` times as many steps, each with `channels` channels."""
     steps = int(x.shape[1])
-    x = keras.layers.Conv1D(factor * channels, 1, use_bias=False, name=f"{name}_conv")(x)
-    x = _norm_relu(x, name)
+    x = _full(x, factor * channels, 1, name)
     return keras.layers.Reshape((steps * factor, channels), name=f"{name}_sub_pixel")(x)

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from export.writers.onnx_graph.tidy import tidy
+
 SHUFFLES = ("Reshape", "Transpose")
 """What moves numbers and leaves each as it is."""
 
@@ -24,17 +26,17 @@ def drop_idle_bounds(model: onnx.ModelProto) -> None:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     outputs = {value.name for value in graph.output}
-    idle: set[str] = set()
-    for node in [node for node in graph.node if node.op_type == "Clip"]:
-        quantizers = _quantizers(node.output[0], readers, outputs)
-        if quantizers and all(_bounds(node, quantizer, constants) for quantizer in quantizers):
-            for reader in readers[node.output[0]]:
-                reader.input[0] = node.input[0]
-            graph.node.remove(node)
-            idle.update(node.input[1:])
-    idle -= {name for node in graph.node for name in node.input}
-    for name in idle:
-        graph.initializer.remove(constants[name])
+    idle = []
+    for node in graph.node:
+        if node.op_type == "Clip":
+            quantizers = _quantizers(node.output[0], readers, outputs)
+            if quantizers and all(_bounds(node, quantizer, constants) for quantizer in quantizers):
+                idle.append(node)
+    for node in idle:
+        node.op_type = "Identity"
+        del node.input[1:]
+    if idle:
+        tidy(model)
 
 
 def _quantizers(

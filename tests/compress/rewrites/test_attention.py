@@ -31,9 +31,9 @@ def test_band_gives_the_same_numbers(steps, channels, units, width):
     model = attending(steps, channels, units, width)
     rewritten = band_attention(model)
     x = np.random.default_rng(0).standard_normal((3, steps, channels)).astype(np.float32)
-    # Sums of numbers near 3, added in another order: where a processor takes 16 at a time they
-    # came out 1.1e-5 of themselves apart.
-    np.testing.assert_allclose(rewritten.model(x), model(x), rtol=2e-5, atol=2e-5)
+    # Sums near 3, added in another order: where a processor takes 16 numbers at a time, they came
+    # out 3.3e-5 apart.
+    np.testing.assert_allclose(rewritten.model(x), model(x), rtol=1e-5, atol=2e-5)
     assert rewritten.changed == (("attention",) if width < steps else ())
     if width < steps:
         assert isinstance(rewritten.model.get_layer("attention"), BandedSelfAttention)

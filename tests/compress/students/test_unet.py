@@ -1,5 +1,7 @@
 """The U-Net student: shapes, sizes, what a step sees, int8."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import small_models
@@ -9,21 +11,18 @@ from pydantic import ValidationError
 
 from baseline.checkpoint import load_keras, save_keras
 from baseline.keras import keras, tf
+from compress.config import load_pipeline
 from compress.evaluation.cost import keras_multiply_adds, operators
 from compress.evaluation.parity import compare_outputs
 from compress.students import UNetStudent, build_student
 from export.convert import Format, Precision, convert
 from export.runtimes import KerasRunner, load_runner
 
-STANDARD = UNetStudent(
-    stem="blocks", stem_stride=16, stem_kernel=3, channels=(32, 64), kernel=3, context_kernel=7,
-    separable="context", refine=False, saturation=20,
-)  # fmt: skip
-SMALL = UNetStudent(stem_stride=8, channels=(8, 16, 40), head_kernel=3, refine=False)
-FAST = UNetStudent(
-    stem="blocks", stem_stride=16, channels=(24, 48), kernel=3, context_kernel=9,
-    dilations=(2, 7, 22), head_kernel=1, refine=False, saturation=20,
-)  # fmt: skip
+ROOT = Path(__file__).resolve().parents[3]
+STANDARD, SMALL, FAST = (
+    load_pipeline(ROOT / "pipelines" / f"{name}.yaml").stages[0].student
+    for name in ("student", "student-small", "student-fast")
+)
 TINY = {4: (4, 4, 8, 8), 8: (4, 8, 8), 16: (4, 8)}
 CONTEXTS = ("dilation", "attention", "none")
 
